@@ -1,0 +1,126 @@
+import type { Need } from "./need.ts";
+import type { Resolution } from "./resolution.ts";
+
+export const KiB = 1024;
+export const MiB = 1024 * KiB;
+
+/** How urgent upstream work is; lower is more urgent. */
+export const Priority = {
+  playback: 0,
+  head: 1,
+  body: 2,
+  background: 3,
+  /** Nobody waits for it any more; it only runs out, and is the first to give way. */
+  abandoned: 4,
+} as const;
+export type Priority = (typeof Priority)[keyof typeof Priority];
+
+/** The names of a track: the source's key and the id within it. Opaque to everything but the resolver. */
+export interface TrackKey {
+  readonly source: string;
+  readonly id: string;
+}
+
+export type Quality = "low" | "medium" | "high" | "ultra";
+
+/**
+ * What the bytes must agree with: what is known of the variant they are to be added to. A layer that finds an answer to
+ * disagree throws `variant-changed` before it yields a byte.
+ */
+export interface Expectation {
+  readonly variant?: string;
+  /** Total size of the resource in bytes. */
+  readonly size?: number;
+  readonly validator?: Validator;
+}
+
+/**
+ * What one upstream answer says of its own identity (RFC 9110, section 8.8).
+ * `origin` names where it came from (scheme, host, path): validators of different places are never compared.
+ */
+export interface Validator {
+  readonly origin: string;
+  /** A strong entity tag, with its quotes. Weak tags are left out: they do not name bytes. */
+  readonly etag?: string;
+  readonly lastModified?: string;
+}
+
+/** One upstream request: bytes from `start` (inclusive) to `end` (exclusive; absent: to the end of the resource). */
+export interface Window {
+  readonly start: number;
+  readonly end?: number;
+}
+
+/**
+ * Permission to make one upstream request. `end` may be nearer than the one asked for; if it is not above `start`,
+ * nothing is wanted any more and the body ends. `release` must be called once, when the request is over.
+ */
+export interface Admission {
+  readonly end?: number;
+  release(): void;
+}
+
+/** What is wanted of a track. */
+export interface DataSpec extends TrackKey {
+  readonly quality?: Quality;
+  /** The first byte wanted, from 0, inclusive. */
+  readonly position: number;
+  /** The end of what is wanted, exclusive. Absent: to the end of the resource. */
+  readonly end?: number;
+  /** Counts tries for this hole; any byte that arrives resets it. */
+  readonly need: Need;
+  readonly expect?: Expectation;
+  /** Asked before every upstream request; may wait. Absent: granted at once. */
+  readonly admit?: (window: Window, signal: AbortSignal) => Promise<Admission>;
+  readonly priority?: () => Priority;
+  /** True while a reader waits for the very next byte: stalls are then judged sooner. */
+  readonly urgent?: () => boolean;
+}
+
+/** A spec below the resolving layer: it has a URL. */
+export interface ResolvedSpec extends DataSpec {
+  readonly resolution: Resolution;
+}
+
+/** An open stretch of a track. */
+export interface Opened extends AsyncDisposable {
+  /**
+   * Offset of the body's first byte. Equal to the spec's position, but 0 where the upstream answered a range with the
+   * whole resource: the caller then skips, or keeps, what comes before.
+   */
+  readonly start: number;
+  /** True if the upstream honoured the range, or no range was needed. */
+  readonly ranged: boolean;
+  /** Total size of the resource in bytes, where the upstream's answer gave it. */
+  readonly size?: number;
+  readonly contentType?: string;
+  /** The name of these exact bytes: the resolver's, else one made of validators. Absent: nothing names them. */
+  readonly variant?: string;
+  readonly validator?: Validator;
+  /** What the resolver said of the track, for display and as hints. */
+  readonly resolution?: Resolution;
+  /**
+   * True from the moment the body has ended in a way that proves where the resource ends (Content-Length reached, last
+   * chunk received). Only then may a size be learned from the number of bytes.
+   */
+  readonly endsCleanly: () => boolean;
+  /** The bytes, once, in order. Ends at `end`, at the resource's end, or throws; never yields an empty chunk. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Where bytes come from. The contract, which `test/helpers/data-source-contract.ts` checks of every implementation:
+ *
+ * - `open` settles when size, type and variant are known as well as they will be, before the first byte is pulled. It
+ *   throws an {@link AfterbayError}, or the signal's reason.
+ * - A position at or past the end is not an error where the size is known: the body is empty.
+ * - The body is pulled: nothing is read ahead of the consumer but what one read returned. It may be iterated once.
+ * - An abort of `signal` ends a pending `open` or read with the signal's reason and frees everything at once.
+ * - Whoever gets an Opened must dispose of it, also when its body was never started (a generator that was not started
+ *   skips its `finally`). Disposing twice is harmless; an exhausted or failed body has freed its upstream already.
+ *
+ * After androidx/media `DataSource`, whose contract this follows.
+ */
+export interface DataSource<Spec extends DataSpec = DataSpec> {
+  open(spec: Spec, options: { readonly signal: AbortSignal }): Promise<Opened>;
+}

@@ -1,0 +1,68 @@
+import type { Quality } from "./data-source.ts";
+
+/** Where the bytes of a track are to be had now, and what is known of them. See the contract in `docs/resolvers.md`. */
+export interface Resolution {
+  /** http: or https:. */
+  readonly url: string;
+  /** Sent with every request for these bytes. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Names the exact bytes: equal variant, equal bytes. */
+  readonly variant?: string;
+  /** Bytes. A hint, trusted only until the bytes say otherwise. */
+  readonly contentLength?: number;
+  readonly contentType?: string;
+  /** Epoch milliseconds; the URL is not used after it. */
+  readonly expiresAt?: number;
+  /** The largest range to ask for in one request, in bytes. */
+  readonly maxWindow?: number;
+  /** The id these bytes really belong to; another than the one asked for is refused. */
+  readonly id?: string;
+  readonly title?: string;
+  readonly artist?: string;
+  readonly album?: string;
+  readonly durationMs?: number;
+  readonly artwork?: string;
+  readonly loudnessDb?: number;
+}
+
+/** Why a resolver is asked. */
+export type ResolveReason = "first" | "expired" | "forbidden" | "not-found" | "mismatch";
+
+export interface ResolveRequest {
+  readonly signal: AbortSignal;
+  /** Counts from 1 within one need for bytes, so that a resolver can try another way each time. */
+  readonly attempt: number;
+  readonly reason: ResolveReason;
+  readonly quality?: Quality;
+}
+
+/**
+ * Turns an id into a Resolution.
+ *
+ * Throws an AfterbayError: `not-found` (no such id), `unplayable` (can never play), `url-refused` (may not), anything
+ * else is taken for transient. Must end soon after `signal` aborts.
+ */
+export interface Resolver {
+  resolve(id: string, request: ResolveRequest): Promise<Resolution>;
+  /** The tracks of a source that knows them. */
+  list?(): Promise<readonly CatalogueTrack[]>;
+  /** `host:port` pairs that the user configured: exempt from the ban on private addresses. */
+  readonly hosts?: readonly string[];
+  /** The largest range to ask this source's upstreams for in one request, in bytes. Default 8 MiB. */
+  readonly maxWindow?: number;
+  close?(): Promise<void>;
+}
+
+/** A track as a source lists it. */
+export interface CatalogueTrack {
+  readonly id: string;
+  readonly title?: string;
+  readonly artist?: string;
+  readonly album?: string;
+  readonly durationMs?: number;
+  readonly artwork?: string;
+  readonly loudnessDb?: number;
+  /** Bytes, where known. */
+  readonly size?: number;
+  readonly contentType?: string;
+}
