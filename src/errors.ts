@@ -45,6 +45,8 @@ export interface ErrorDetails {
   readonly retryAfterMs?: number;
   /** For `variant-changed`: the variant that the upstream serves now, where it is known. */
   readonly variant?: string;
+  /** For `range-refused`: the total size in bytes that the upstream named. */
+  readonly size?: number;
 }
 
 /** An error with a literal `code`. Messages are plain words without URLs, tokens or ids from a request. */
@@ -53,6 +55,7 @@ export class AfterbayError extends Error {
   readonly status: number | undefined;
   readonly retryAfterMs: number | undefined;
   readonly variant: string | undefined;
+  readonly size: number | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, { cause: details.cause });
@@ -61,6 +64,7 @@ export class AfterbayError extends Error {
     this.status = details.status;
     this.retryAfterMs = details.retryAfterMs;
     this.variant = details.variant;
+    this.size = details.size;
   }
 }
 

@@ -3,6 +3,8 @@ import type { Resolution } from "./resolution.ts";
 
 export const KiB = 1024;
 export const MiB = 1024 * KiB;
+/** The unit of the cache, and the grid on which windows end. */
+export const CHUNK_SIZE = 512 * KiB;
 
 /** How urgent upstream work is; lower is more urgent. */
 export const Priority = {
@@ -29,6 +31,8 @@ export type Quality = "low" | "medium" | "high" | "ultra";
  */
 export interface Expectation {
   readonly variant?: string;
+  /** What the resolver called it, where the resolver named it: then this is held against resolutions. */
+  readonly resolverVariant?: string;
   /** Total size of the resource in bytes. */
   readonly size?: number;
   readonly validator?: Validator;
@@ -60,6 +64,32 @@ export interface Admission {
   release(): void;
 }
 
+/** A priority that can change while work waits or runs: what playback joins is promoted. */
+export class Urgency {
+  #level: Priority;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(level: Priority) {
+    this.#level = level;
+  }
+
+  get level(): Priority {
+    return this.#level;
+  }
+
+  set level(level: Priority) {
+    if (level === this.#level) return;
+    this.#level = level;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Calls `listener` after each change, until the returned function is called. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
 /** What is wanted of a track. */
 export interface DataSpec extends TrackKey {
   readonly quality?: Quality;
@@ -72,18 +102,26 @@ export interface DataSpec extends TrackKey {
   readonly expect?: Expectation;
   /** Asked before every upstream request; may wait. Absent: granted at once. */
   readonly admit?: (window: Window, signal: AbortSignal) => Promise<Admission>;
-  readonly priority?: () => Priority;
+  readonly urgency?: Urgency;
   /** True while a reader waits for the very next byte: stalls are then judged sooner. */
   readonly urgent?: () => boolean;
+  /**
+   * Bytes known to stand right before `position`. Given where nothing names the bytes: the upstream's must begin with
+   * the same, else `variant-changed`.
+   */
+  readonly overlap?: Uint8Array;
 }
 
 /** A spec below the resolving layer: it has a URL. */
 export interface ResolvedSpec extends DataSpec {
   readonly resolution: Resolution;
+  /** Ask without a Range: the whole resource is the answer. */
+  readonly whole?: boolean;
 }
 
 /** An open stretch of a track. */
 export interface Opened extends AsyncDisposable {
+  [Symbol.asyncDispose](): Promise<void>;
   /**
    * Offset of the body's first byte. Equal to the spec's position, but 0 where the upstream answered a range with the
    * whole resource: the caller then skips, or keeps, what comes before.

@@ -1,0 +1,54 @@
+import type { Span } from "./piece-table.ts";
+
+/** Names the exact bytes of a track: what was asked for, and which version of it. */
+export interface VariantName {
+  readonly source: string;
+  readonly id: string;
+  readonly variant: string;
+}
+
+/**
+ * The stored chunks of one variant. What is stored is known in memory once it is open, so questions are answered at once;
+ * bytes move asynchronously. Chunks have 512 KiB; `from` and `to` are offsets within one, `to` exclusive.
+ *
+ * `test/helpers/chunk-store-contract.ts` checks every implementation.
+ */
+export interface StoredVariant {
+  /** Bytes stored. */
+  readonly bytes: number;
+  /** True if chunk `index` of a resource of `size` bytes is whole. */
+  hasChunk(index: number, size: number): boolean;
+  hasAllChunks(size: number): boolean;
+  /** The holes in [start, end). */
+  missing(start: number, end: number): Span[];
+  /** The stored stretches in order. */
+  spans(): Span[];
+  /** The exclusive end of what is stored from `position` on; `position` if that byte is missing. */
+  contiguousEnd(position: number): number;
+  /** The first stored byte at or after `position`. */
+  nextStart(position: number): number | undefined;
+  /**
+   * The bytes [from, to) of chunk `index`, which must be stored; checked against their checksum before they are first
+   * served after a start. Undefined if they were not what was written: they are missing from now on.
+   */
+  readChunk(index: number, from: number, to: number): Promise<Uint8Array | undefined>;
+  /**
+   * Stores bytes within chunk `index`; bytes stored already stay as they are. Settles when they can be read back.
+   * Throws when they cannot be kept (disk full, no permission); nothing is lost but these bytes.
+   */
+  writeChunk(index: number, from: number, bytes: Uint8Array): Promise<void>;
+  /** Tells the size once it is known: the last chunk may be whole now. */
+  learnSize(size: number): void;
+  /** Waits until what was written would survive the end of the process. */
+  flush(): Promise<void>;
+  /** Frees handles. The variant can be used on: it opens them again. */
+  release(): Promise<void>;
+}
+
+/** Where chunks are kept. Small, so that a shared tier (an object store, Redis) can stand behind it. */
+export interface ChunkStore {
+  /** Opens a variant, empty where nothing is stored of it. */
+  open(name: VariantName): Promise<StoredVariant>;
+  /** Forgets the bytes of a variant. Nobody may be using it. */
+  delete(name: VariantName): Promise<void>;
+}

@@ -1,0 +1,243 @@
+import type { Dispatcher } from "undici";
+import { AfterbayError, abortReason, isAfterbayError } from "../errors.ts";
+import { linkedController } from "./aborting.ts";
+import type { Clock } from "./clock.ts";
+import type { DataSource, Opened, ResolvedSpec } from "./data-source.ts";
+import { type Answer, judgeAnswer } from "./http-answer.ts";
+
+export interface HttpOptions {
+  /** An undici dispatcher whose connector judges addresses. */
+  readonly dispatcher: Dispatcher;
+  readonly clock: Clock;
+}
+
+const MAX_REDIRECTS = 5;
+/** Silence that is given up: while a reader waits for the next byte, and else. */
+const STALL_URGENT_MS = 3000;
+const STALL_MS = 8000;
+/** Below this many bytes in {@link STALL_MS} while a reader waits, a stream is slower than any music. */
+const TRICKLE_BYTES = 16 * 1024;
+/** Headers that name a user: not carried to another origin by a redirect (RFC 9110, section 15.4). */
+const PERSONAL_HEADERS = new Set(["authorization", "cookie", "proxy-authorization"]);
+
+/**
+ * The innermost layer: one request for one range, with identity encoding, over kept-alive connections. Follows up to
+ * five redirects and judges each; checks that the answer is the range that was asked for; gives up silence.
+ */
+export function http({ dispatcher, clock }: HttpOptions): DataSource<ResolvedSpec> {
+  return {
+    async open(spec, { signal }) {
+      const { controller, unlink } = linkedController(signal);
+      const watch = new StallWatch(clock, spec, controller);
+      try {
+        const answer = await request(dispatcher, spec, controller.signal, watch);
+        return opened(answer, spec, controller, watch, unlink);
+      } catch (error) {
+        watch.stop();
+        unlink();
+        controller.abort();
+        if (signal.aborted) throw abortReason(signal);
+        throw asUpstreamError(controller.signal.aborted && watch.fired ? watch.error() : error);
+      }
+    },
+  };
+}
+
+async function request(
+  dispatcher: Dispatcher,
+  spec: ResolvedSpec,
+  signal: AbortSignal,
+  watch: StallWatch,
+): Promise<Answer> {
+  const first = new URL(spec.resolution.url);
+  let url = first;
+  let headers = requestHeaders(spec, first);
+  for (let hop = 0; ; hop += 1) {
+    watch.waiting(2 ** spec.need.retries);
+    const response = await dispatcher.request({
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: "GET",
+      headers,
+      signal,
+      // Silence is judged by the watch, which knows whether a reader waits.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+    watch.received();
+    // An error of a body that nobody reads any more must not end the process.
+    response.body.on("error", () => {});
+    const location = response.headers.location;
+    if (![301, 302, 303, 307, 308].includes(response.statusCode) || typeof location !== "string") {
+      return judgeAnswer(response, spec, first);
+    }
+    response.body.destroy();
+    if (hop === MAX_REDIRECTS) throw new AfterbayError("wrong-answer", "The upstream redirects too often");
+    const next = redirectTarget(location, url);
+    if (next.origin !== url.origin) {
+      headers = Object.fromEntries(Object.entries(headers).filter(([name]) => !PERSONAL_HEADERS.has(name)));
+    }
+    url = next;
+  }
+}
+
+function redirectTarget(location: string, base: URL): URL {
+  const next = URL.canParse(location, base.href) ? new URL(location, base) : undefined;
+  if (next === undefined || !["http:", "https:"].includes(next.protocol)) {
+    throw new AfterbayError("wrong-answer", "The upstream redirects to something that is not http");
+  }
+  return next;
+}
+
+function requestHeaders(spec: ResolvedSpec, url: URL): Record<string, string> {
+  const headers: Record<string, string> = { accept: "*/*" };
+  for (const [name, value] of Object.entries(spec.resolution.headers ?? {})) headers[name.toLowerCase()] = value;
+  headers["accept-encoding"] = "identity";
+  if (url.username !== "" && headers.authorization === undefined) {
+    const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+    headers.authorization = `Basic ${Buffer.from(credentials).toString("base64")}`;
+  }
+  if (spec.whole !== true) {
+    headers.range = `bytes=${spec.position}-${spec.end === undefined ? "" : spec.end - 1}`;
+    const known = spec.expect?.validator;
+    if (known?.etag !== undefined && known.origin === `${url.protocol}//${url.host}${url.pathname}`) {
+      headers["if-range"] = known.etag;
+    }
+  }
+  return headers;
+}
+
+function opened(
+  answer: Answer,
+  spec: ResolvedSpec,
+  controller: AbortController,
+  watch: StallWatch,
+  unlink: () => void,
+): Opened {
+  let ended = false;
+  const free = (): void => {
+    watch.stop();
+    unlink();
+    answer.body.destroy();
+  };
+  async function* body(): AsyncGenerator<Uint8Array> {
+    let left = answer.length ?? Number.POSITIVE_INFINITY;
+    try {
+      const chunks = answer.body[Symbol.asyncIterator]();
+      while (left > 0) {
+        watch.waiting();
+        const { done, value } = await chunks.next();
+        if (done === true) break;
+        // undici yields its own Buffers; a surplus after the range is ignored.
+        const chunk = (value as Buffer).length > left ? (value as Buffer).subarray(0, left) : (value as Buffer);
+        if (chunk.length === 0) continue;
+        watch.received(chunk.length);
+        left -= chunk.length;
+        yield chunk;
+      }
+      if (left > 0 && answer.length !== undefined) {
+        throw new AfterbayError("transient", "The upstream closed the connection early");
+      }
+      ended = true;
+    } catch (error) {
+      if (watch.fired) throw watch.error();
+      if (controller.signal.aborted) throw abortReason(controller.signal);
+      throw asUpstreamError(error);
+    } finally {
+      free();
+    }
+  }
+  return {
+    start: answer.start,
+    ranged: answer.ranged,
+    ...(answer.size === undefined ? {} : { size: answer.size }),
+    ...(answer.contentType === undefined ? {} : { contentType: answer.contentType }),
+    ...(answer.variant === undefined ? {} : { variant: answer.variant }),
+    validator: answer.validator,
+    resolution: spec.resolution,
+    endsCleanly: () => ended && answer.framed,
+    body: body(),
+    [Symbol.asyncDispose]: async () => free(),
+  };
+}
+
+function asUpstreamError(error: unknown): unknown {
+  if (isAfterbayError(error)) return error;
+  const cause = error instanceof Error ? error.cause : undefined;
+  // The connector's refusals come wrapped.
+  if (isAfterbayError(cause)) return cause;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (["ENOTFOUND", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH", "ENETDOWN"].includes(code)) {
+    return new AfterbayError("unreachable", `The upstream cannot be reached (${code})`);
+  }
+  return new AfterbayError("transient", `The upstream's connection failed${code === "" ? "" : ` (${code})`}`);
+}
+
+/** Aborts a request that is silent for too long. Waiting for the first byte is allowed more time at each retry. */
+class StallWatch {
+  fired = false;
+  readonly #clock: Clock;
+  readonly #spec: ResolvedSpec;
+  readonly #controller: AbortController;
+  #cancel: (() => void) | undefined;
+  #since = 0;
+  #factor = 1;
+  #slowSince: number | undefined;
+  #slowBytes = 0;
+
+  constructor(clock: Clock, spec: ResolvedSpec, controller: AbortController) {
+    this.#clock = clock;
+    this.#spec = spec;
+    this.#controller = controller;
+  }
+
+  /** A read begins. */
+  waiting(factor = 1): void {
+    this.#since = this.#clock.now();
+    this.#factor = factor;
+    if (this.#cancel === undefined) this.#arm(STALL_URGENT_MS * factor);
+  }
+
+  /** A read ended. The timer is left to run out: arming one per chunk would cost more than the chunk. */
+  received(bytes = 0): void {
+    const now = this.#clock.now();
+    this.#since = Number.POSITIVE_INFINITY;
+    if (bytes === 0 || this.#spec.urgent?.() !== true) {
+      this.#slowSince = undefined;
+      return;
+    }
+    if (this.#slowSince === undefined || this.#slowBytes >= TRICKLE_BYTES) {
+      this.#slowSince = now;
+      this.#slowBytes = 0;
+    }
+    this.#slowBytes += bytes;
+    if (now - this.#slowSince > STALL_MS && this.#slowBytes < TRICKLE_BYTES) this.#fire();
+  }
+
+  error(): AfterbayError {
+    return new AfterbayError("stalled", "The upstream sent nothing for too long");
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  #arm(ms: number): void {
+    this.#cancel = this.#clock.after(ms, () => {
+      this.#cancel = undefined;
+      const silent = this.#clock.now() - this.#since;
+      if (silent < 0) return; // Nobody reads: the next read arms again.
+      const limit = (this.#spec.urgent?.() === true ? STALL_URGENT_MS : STALL_MS) * this.#factor;
+      if (silent >= limit) this.#fire();
+      else this.#arm(Math.min(Math.max(limit - silent, 50), 500));
+    });
+  }
+
+  #fire(): void {
+    this.fired = true;
+    this.stop();
+    this.#controller.abort(this.error());
+  }
+}
+

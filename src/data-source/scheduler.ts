@@ -1,0 +1,125 @@
+import { abortReason } from "../errors.ts";
+import { Priority, type TrackKey, type Urgency } from "./data-source.ts";
+
+/** Upstream requests at once. */
+const PER_TRACK = 2;
+const PER_SOURCE = 6;
+
+/** Work that wants to make one upstream request. */
+export interface Applicant extends TrackKey {
+  readonly urgency: Urgency;
+  /** Called when more urgent work needs this one's place: it must end its request and release. */
+  readonly preempt: () => void;
+}
+
+interface Waiting {
+  readonly applicant: Applicant;
+  readonly grant: () => void;
+}
+
+/**
+ * Hands out upstream requests: at most two a track and six a source, the more urgent first and equals in turn. Work that
+ * nobody waits for gives way where places are short; prefetch gives way to playback everywhere, and waits while it runs.
+ * After androidx/media `PriorityTaskManager`.
+ */
+export class Scheduler {
+  readonly #active = new Set<Applicant>();
+  readonly #preempted = new WeakSet<Applicant>();
+  #waiting: Waiting[] = [];
+
+  /** Number of requests under way, and of those waiting for their turn. */
+  get counts(): { active: number; waiting: number } {
+    return { active: this.#active.size, waiting: this.#waiting.length };
+  }
+
+  /**
+   * Waits for a place. The returned function gives it back, once.
+   * Rejects with the signal's reason if that aborts first.
+   */
+  acquire(applicant: Applicant, signal: AbortSignal): Promise<() => void> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(abortReason(signal));
+      const unlisten = applicant.urgency.onChange(() => this.#update());
+      const waiting: Waiting = {
+        applicant,
+        grant: () => {
+          signal.removeEventListener("abort", onAbort);
+          this.#active.add(applicant);
+          resolve(() => {
+            if (!this.#active.delete(applicant)) return;
+            unlisten();
+            this.#update();
+          });
+        },
+      };
+      const onAbort = (): void => {
+        this.#waiting = this.#waiting.filter((other) => other !== waiting);
+        unlisten();
+        reject(abortReason(signal));
+        this.#update();
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#waiting.push(waiting);
+      this.#update();
+    });
+  }
+
+  #update(): void {
+    // Array.prototype.sort is stable: equals keep the order in which they came.
+    this.#waiting.sort((a, b) => a.applicant.urgency.level - b.applicant.urgency.level);
+    for (const waiting of [...this.#waiting]) {
+      const { applicant } = waiting;
+      if (this.#yieldsTo(applicant)) continue;
+      if (this.#hasPlace(applicant)) {
+        this.#waiting = this.#waiting.filter((other) => other !== waiting);
+        waiting.grant();
+      } else {
+        this.#makePlace(applicant);
+      }
+    }
+    this.#giveWay();
+  }
+
+  /** Prefetch waits while anything more urgent runs or waits. */
+  #yieldsTo(applicant: Applicant): boolean {
+    const level = applicant.urgency.level;
+    if (level === Priority.playback) return false;
+    const others = [...this.#active, ...this.#waiting.map((waiting) => waiting.applicant)];
+    return others.some((other) => other.urgency.level < level);
+  }
+
+  #hasPlace(applicant: Applicant): boolean {
+    return this.#onTrack(applicant).length < PER_TRACK && this.#onSource(applicant).length < PER_SOURCE;
+  }
+
+  #makePlace(applicant: Applicant): void {
+    const rivals = this.#onTrack(applicant).length >= PER_TRACK ? this.#onTrack(applicant) : this.#onSource(applicant);
+    const leaving = rivals.some((rival) => this.#preempted.has(rival));
+    if (leaving) return;
+    const least = rivals.reduce((a, b) => (b.urgency.level > a.urgency.level ? b : a));
+    if (least.urgency.level > applicant.urgency.level) this.#preempt(least);
+  }
+
+  /** Running prefetch gives way as soon as playback runs or waits. */
+  #giveWay(): void {
+    const all = [...this.#active, ...this.#waiting.map((waiting) => waiting.applicant)];
+    if (!all.some((one) => one.urgency.level === Priority.playback)) return;
+    for (const one of this.#active) {
+      if (one.urgency.level > Priority.playback && one.urgency.level < Priority.abandoned) this.#preempt(one);
+    }
+  }
+
+  #preempt(applicant: Applicant): void {
+    if (this.#preempted.has(applicant)) return;
+    this.#preempted.add(applicant);
+    applicant.preempt();
+  }
+
+  #onTrack(applicant: Applicant): Applicant[] {
+    return this.#onSource(applicant).filter((other) => other.id === applicant.id);
+  }
+
+  #onSource(applicant: Applicant): Applicant[] {
+    return [...this.#active].filter((other) => other.source === applicant.source);
+  }
+}

@@ -1,0 +1,188 @@
+import { AfterbayError, isAfterbayError } from "../errors.ts";
+import { type Admission, CHUNK_SIZE, type DataSource, KiB, type Opened, type ResolvedSpec } from "./data-source.ts";
+import { emptyOpened, withBody } from "./opened.ts";
+import { DEFAULT_MAX_WINDOW, WINDOW_FLOOR, type WindowLimits } from "./window-limits.ts";
+
+export interface WindowingOptions {
+  readonly limits: WindowLimits;
+  /** Largest window in bytes, where neither the resolution nor experience says less. */
+  readonly maxWindow?: number;
+}
+
+/** The first window ends at the first chunk boundary at least this far away. */
+const FIRST_WINDOW_MIN = 64 * KiB;
+
+/**
+ * Asks for bounded windows only: the first ends at the first chunk boundary at least 64 KiB away, each next one doubles,
+ * and opens when the one before has ended and `admit` lets it. A refused window is tried once more, smaller, on the same
+ * URL. An answer that ignores the range is passed on whole. Where nothing names the bytes, each answer may be another
+ * version: then one open-ended request replaces the windows.
+ */
+export function windowing(
+  upstream: DataSource<ResolvedSpec>,
+  { limits, maxWindow = DEFAULT_MAX_WINDOW }: WindowingOptions,
+): DataSource<ResolvedSpec> {
+  return {
+    async open(spec, { signal }) {
+      const series = new WindowSeries(upstream, limits, maxWindow, spec, signal);
+      const first = await series.next();
+      if (first === undefined) return emptyOpened(spec.position);
+      return withBody(first, { body: series.body(first), dispose: () => series.dispose() });
+    },
+  };
+}
+
+class WindowSeries {
+  readonly #upstream: DataSource<ResolvedSpec>;
+  readonly #limits: WindowLimits;
+  readonly #spec: ResolvedSpec;
+  readonly #signal: AbortSignal;
+  /** Largest window to ask for, bytes. */
+  #ceiling: number;
+  /** Largest window that this URL honoured, bytes. */
+  #honoured = 0;
+  /** Smallest window that this URL refused, bytes. */
+  #refused = Number.POSITIVE_INFINITY;
+  #position: number;
+  #lastLength = 0;
+  #openEnded: boolean;
+  #current: { opened: Opened; admission: Admission } | undefined;
+  #size: number | undefined;
+
+  constructor(
+    upstream: DataSource<ResolvedSpec>,
+    limits: WindowLimits,
+    maxWindow: number,
+    spec: ResolvedSpec,
+    signal: AbortSignal,
+  ) {
+    const { url } = spec.resolution;
+    this.#upstream = upstream;
+    this.#limits = limits;
+    this.#spec = spec;
+    this.#signal = signal;
+    this.#position = spec.position;
+    this.#size = spec.expect?.size;
+    this.#ceiling = Math.max(
+      WINDOW_FLOOR,
+      Math.min(spec.resolution.maxWindow ?? maxWindow, maxWindow, limits.limit(spec.source, url) ?? maxWindow),
+    );
+    this.#openEnded = spec.resolution.variant === undefined && limits.isUnnamed(spec.source, url);
+  }
+
+  /** Opens the next window, or answers undefined if nothing more is wanted. */
+  async next(): Promise<Opened | undefined> {
+    const planned = this.#plan();
+    try {
+      return await this.#open(planned);
+    } catch (error) {
+      const smaller = this.#honoured > 0 ? this.#honoured : WINDOW_FLOOR;
+      const length = planned === undefined ? Number.POSITIVE_INFINITY : planned - this.#position;
+      const shrinks = isAfterbayError(error, "url-refused") && error.status === 403 && length > smaller;
+      if (!shrinks || this.#openEnded) throw error;
+      return await this.#openSmaller(smaller, length, error);
+    }
+  }
+
+  async *body(first: Opened): AsyncGenerator<Uint8Array> {
+    try {
+      for (let opened: Opened | undefined = first; opened !== undefined; opened = await this.next()) {
+        let arrived = 0;
+        for await (const chunk of opened.body) {
+          arrived += chunk.length;
+          yield chunk;
+        }
+        await this.dispose();
+        this.#position = opened.start + arrived;
+        if (!opened.ranged || this.#openEnded) return;
+        const end = Math.min(this.#spec.end ?? Number.POSITIVE_INFINITY, this.#size ?? Number.POSITIVE_INFINITY);
+        if (this.#position >= end) return;
+        if (arrived === 0) throw new AfterbayError("transient", "The upstream answered a range with no bytes");
+      }
+    } finally {
+      await this.dispose();
+    }
+  }
+
+  async dispose(): Promise<void> {
+    const current = this.#current;
+    this.#current = undefined;
+    await current?.opened[Symbol.asyncDispose]();
+    current?.admission.release();
+  }
+
+  async #openSmaller(length: number, refused: number, firstError: unknown): Promise<Opened | undefined> {
+    const { source, resolution } = this.#spec;
+    try {
+      const opened = await this.#open(this.#position + length);
+      this.#refused = Math.min(this.#refused, refused);
+      this.#limits.confirm(source, resolution.url, length);
+      return opened;
+    } catch (error) {
+      // Refused as well: it is not the size. The first refusal is the one to act on.
+      throw isAfterbayError(error, "url-refused") ? firstError : error;
+    }
+  }
+
+  async #open(plannedEnd: number | undefined): Promise<Opened | undefined> {
+    const start = this.#position;
+    const end = plannedEnd;
+    const admission = await this.#admit(start, end);
+    const granted = Math.min(admission.end ?? Number.POSITIVE_INFINITY, end ?? Number.POSITIVE_INFINITY);
+    if (granted <= start) {
+      admission.release();
+      return undefined;
+    }
+    let opened: Opened;
+    try {
+      opened = await this.#request(start, granted === Number.POSITIVE_INFINITY ? undefined : granted);
+    } catch (error) {
+      admission.release();
+      throw error;
+    }
+    this.#current = { opened, admission };
+    this.#size ??= opened.size;
+    if (opened.ranged && granted !== Number.POSITIVE_INFINITY) {
+      this.#lastLength = granted - start;
+      this.#honoured = Math.max(this.#honoured, this.#lastLength);
+      this.#limits.accepted(this.#spec.source, this.#spec.resolution.url, this.#lastLength);
+    }
+    return opened;
+  }
+
+  async #request(start: number, end: number | undefined): Promise<Opened> {
+    const { end: _wanted, ...spec } = this.#spec;
+    const about = { ...spec, position: start };
+    if (this.#openEnded) return await this.#upstream.open(about, { signal: this.#signal });
+    const bounded = end === undefined ? about : { ...about, end };
+    const opened = await this.#upstream.open(bounded, { signal: this.#signal });
+    const named = opened.variant !== undefined || !opened.ranged;
+    const complete = opened.size !== undefined && start === 0 && end !== undefined && end >= opened.size;
+    if (named || complete) return opened;
+    // Another window might be cut from another version: this answer is dropped, unread, for one that has it all.
+    await opened[Symbol.asyncDispose]();
+    this.#limits.markUnnamed(spec.source, spec.resolution.url);
+    this.#openEnded = true;
+    return await this.#upstream.open(about, { signal: this.#signal });
+  }
+
+  async #admit(start: number, end: number | undefined): Promise<Admission> {
+    const window = end === undefined ? { start } : { start, end };
+    return (await this.#spec.admit?.(window, this.#signal)) ?? { release() {} };
+  }
+
+  /** The exclusive end of the next window; undefined for an open-ended request. */
+  #plan(): number | undefined {
+    if (this.#openEnded) return undefined;
+    const start = this.#position;
+    const wish = this.#lastLength === 0 ? FIRST_WINDOW_MIN : this.#lastLength * 2;
+    // A doubled window reaches up to a size that was refused, never again to it.
+    const ceiling = this.#refused === Number.POSITIVE_INFINITY ? this.#ceiling : Math.max(this.#honoured, this.#refused / 2);
+    let end = Math.ceil((start + Math.min(wish, ceiling)) / CHUNK_SIZE) * CHUNK_SIZE;
+    if (end - start > ceiling) {
+      const below = Math.floor((start + ceiling) / CHUNK_SIZE) * CHUNK_SIZE;
+      end = below > start ? below : start + ceiling;
+    }
+    return Math.min(end, this.#spec.end ?? end, this.#size ?? end);
+  }
+}
