@@ -86,7 +86,7 @@ export function trackPath(source: string, id: string): string {
 export function isTrackId(id: string): boolean {
   if (id === "" || UNFIT.test(id)) return false;
   // Two UTF-16 units a character at most: the cheap test first.
-  return id.length <= MAX_ID_LENGTH || (id.length <= 2 * MAX_ID_LENGTH && [...id].length <= MAX_ID_LENGTH);
+  return id.length <= MAX_ID_LENGTH || (id.length <= 2 * MAX_ID_LENGTH && Array.from(id).length <= MAX_ID_LENGTH);
 }
 
 export function isSourceKey(source: string): boolean {

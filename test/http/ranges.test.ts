@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import rangeParser from "range-parser";
 import { describe, expect, it } from "vitest";
 import { contentRange, parseRange, type RangeRequest, unsatisfied } from "../../src/http/ranges.ts";
