@@ -1,0 +1,103 @@
+import { STATUS_CODES } from "node:http";
+import { type AfterbayError, type ErrorCode, isAfterbayError, type PublicCode } from "../errors.ts";
+
+/** Errors as clients see them: `application/problem+json`, RFC 9457. */
+export interface Problem {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** JSON. */
+  readonly body: string;
+}
+
+const STATUS: Readonly<Record<PublicCode, number>> = {
+  "bad-request": 400,
+  forbidden: 403,
+  "not-found": 404,
+  unplayable: 410,
+  "variant-changed": 410,
+  "upstream-failed": 502,
+  offline: 503,
+  busy: 503,
+  "circuit-open": 503,
+  "upstream-timeout": 504,
+  "not-cached": 504,
+  "no-space": 507,
+};
+
+const PUBLIC: Readonly<Record<ErrorCode, PublicCode>> = {
+  "bad-request": "bad-request",
+  forbidden: "forbidden",
+  "not-found": "not-found",
+  unplayable: "unplayable",
+  "variant-changed": "variant-changed",
+  "upstream-failed": "upstream-failed",
+  "upstream-timeout": "upstream-timeout",
+  offline: "offline",
+  busy: "busy",
+  "circuit-open": "circuit-open",
+  "not-cached": "not-cached",
+  "no-space": "no-space",
+  transient: "upstream-failed",
+  "wrong-answer": "upstream-failed",
+  "url-refused": "upstream-failed",
+  "range-refused": "upstream-failed",
+  stalled: "upstream-timeout",
+  unreachable: "offline",
+  preempted: "busy",
+};
+
+/** Seconds to wait where the error itself does not say. The circuit breaker stays open for 5 s. */
+const DEFAULT_RETRY_AFTER: Readonly<Partial<Record<PublicCode, number>>> = { offline: 5, busy: 1, "circuit-open": 5 };
+
+const MAX_RETRY_AFTER = 3600;
+const MAX_DETAIL_LENGTH = 300;
+
+/** Said instead of the message of an error that was made for the layers below, not for a listener. */
+const UPSTREAM_DETAILS: Readonly<Partial<Record<PublicCode, string>>> = {
+  "not-found": "The source has no such track",
+  "upstream-failed": "The source did not deliver the track",
+  "upstream-timeout": "The source took too long to answer",
+  offline: "The source cannot be reached",
+  busy: "More urgent work came first; try again",
+};
+
+/** The code under which a client gets to know an error. */
+export function publicCode(error: AfterbayError): PublicCode {
+  const gone = error.code === "url-refused" && (error.status === 404 || error.status === 410);
+  return gone ? "not-found" : PUBLIC[error.code];
+}
+
+/**
+ * The answer to a request that failed before its first byte. Errors that are not Afterbay's own are a 500 that says
+ * nothing else: their messages may hold anything.
+ */
+export function problemOf(error: unknown): Problem {
+  if (!isAfterbayError(error)) return problem(500, "internal", undefined, undefined);
+  const code = publicCode(error);
+  const detail = code === error.code ? plain(error.message) : UPSTREAM_DETAILS[code];
+  return problem(STATUS[code], code, detail, retryAfter(code, error.retryAfterMs));
+}
+
+function problem(status: number, code: string, detail: string | undefined, wait: number | undefined): Problem {
+  // RFC 9457, section 4.2.1: the title of about:blank is the status phrase.
+  const body = JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status, code, detail });
+  const headers: Record<string, string> = {
+    "content-type": "application/problem+json",
+    "content-length": String(Buffer.byteLength(body)),
+    "cache-control": "no-store",
+  };
+  if (wait !== undefined) headers["retry-after"] = String(wait);
+  return { status, headers, body };
+}
+
+/** Whole seconds, at least 1 (RFC 9110, section 10.2.3). */
+function retryAfter(code: PublicCode, milliseconds: number | undefined): number | undefined {
+  if (milliseconds === undefined || !Number.isFinite(milliseconds)) return DEFAULT_RETRY_AFTER[code];
+  return Math.min(MAX_RETRY_AFTER, Math.max(1, Math.ceil(milliseconds / 1000)));
+}
+
+/** Messages are plain words already, but a resolver's own may quote the address it failed at, signature and all. */
+function plain(message: string): string {
+  const words = message.replace(/[a-z][a-z0-9+.-]*:\/\/\S*/gi, "(address removed)").replace(/\p{Cc}+/gu, " ");
+  return words.length <= MAX_DETAIL_LENGTH ? words : `${words.slice(0, MAX_DETAIL_LENGTH - 1)}…`;
+}
