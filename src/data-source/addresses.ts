@@ -21,6 +21,11 @@ export type AddressKind = "public" | "private" | "link-local";
 /** IPv6 has more special-purpose blocks than any list knows; global unicast is handed out from this one alone. */
 const GLOBAL_UNICAST: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse("2000::"), 3];
 
+/** What translators (NAT64) put in front of an IPv4 address, RFC 6052. The local prefix of RFC 8215 stays private. */
+const NAT64: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse("64:ff9b::"), 96];
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
 /** Judges a literal IPv4 or IPv6 address, without brackets. What cannot be read counts as private. */
 export function addressKind(address: string): AddressKind {
   if (!ipaddr.isValid(address)) return "private";
@@ -48,7 +53,7 @@ export interface GuardOptions {
   readonly exempt: ReadonlySet<string>;
   /** How names become addresses. Default: `dns.lookup`. */
   readonly lookup?: LookupAll;
-  /** Milliseconds that resolving and connecting may take together. Default: undici's 10 s. */
+  /** Milliseconds that resolving and connecting may take together. Default: 10 s. */
   readonly connectTimeoutMs?: number;
 }
 
@@ -66,7 +71,7 @@ export type LookupAll = (
 export function createGuardedConnector(options: GuardOptions): buildConnector.connector {
   const lookup = options.lookup ?? systemLookup;
   const build = (lax: boolean): buildConnector.connector =>
-    buildConnector({ lookup: guardedLookup(lookup, lax), timeout: options.connectTimeoutMs ?? null });
+    buildConnector({ lookup: guardedLookup(lookup, lax), timeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS });
   const strict = build(false);
   const relaxed = build(true);
 
@@ -124,14 +129,8 @@ function kindOf(address: ipaddr.IPv4 | ipaddr.IPv6): AddressKind {
 /** The IPv4 address that a packet to an IPv6 address ends up at, for the notations and translations that hold one. */
 function embeddedIPv4(address: ipaddr.IPv6): ipaddr.IPv4 | undefined {
   const bytes = address.toByteArray();
-  switch (address.range()) {
-    case "ipv4Mapped": // ::ffff:a.b.c.d
-    case "rfc6145": // ::ffff:0:a.b.c.d
-    case "rfc6052": // 64:ff9b::a.b.c.d (NAT64)
-      return new ipaddr.IPv4(bytes.slice(12));
-    case "6to4": // 2002:aabb:ccdd::
-      return new ipaddr.IPv4(bytes.slice(2, 6));
-    default:
-      return undefined;
-  }
+  const range = address.range();
+  if (range === "6to4") return new ipaddr.IPv4(bytes.slice(2, 6));
+  const last = range === "ipv4Mapped" || range === "rfc6145" || address.match(NAT64);
+  return last ? new ipaddr.IPv4(bytes.slice(12)) : undefined;
 }
