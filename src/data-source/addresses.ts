@@ -24,8 +24,6 @@ const GLOBAL_UNICAST: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse("2000::"), 3];
 /** What translators (NAT64) put in front of an IPv4 address, RFC 6052. The local prefix of RFC 8215 stays private. */
 const NAT64: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse("64:ff9b::"), 96];
 
-const CONNECT_TIMEOUT_MS = 10_000;
-
 /** Judges a literal IPv4 or IPv6 address, without brackets. What cannot be read counts as private. */
 export function addressKind(address: string): AddressKind {
   if (!ipaddr.isValid(address)) return "private";
@@ -53,8 +51,6 @@ export interface GuardOptions {
   readonly exempt: ReadonlySet<string>;
   /** How names become addresses. Default: `dns.lookup`. */
   readonly lookup?: LookupAll;
-  /** Milliseconds that resolving and connecting may take together. Default: 10 s. */
-  readonly connectTimeoutMs?: number;
 }
 
 /** `dns.lookup` with `all: true`. */
@@ -70,10 +66,8 @@ export type LookupAll = (
  */
 export function createGuardedConnector(options: GuardOptions): buildConnector.connector {
   const lookup = options.lookup ?? systemLookup;
-  const build = (lax: boolean): buildConnector.connector =>
-    buildConnector({ lookup: guardedLookup(lookup, lax), timeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS });
-  const strict = build(false);
-  const relaxed = build(true);
+  const strict = buildConnector({ lookup: guardedLookup(lookup, false) });
+  const relaxed = buildConnector({ lookup: guardedLookup(lookup, true) });
 
   return (target, callback) => {
     const host = target.hostname.replace(/^\[(.*)\]$/, "$1");
