@@ -1,0 +1,123 @@
+import { homedir } from "node:os";
+import { resolve } from "node:path";
+import { readConfigFile } from "./config-file.ts";
+import { dataDirectory } from "./data-directory.ts";
+import {
+  address,
+  allowedHost,
+  allowedOrigin,
+  choice,
+  duration,
+  type Flag,
+  one,
+  port,
+  several,
+  size,
+  text,
+  toggle,
+} from "./flags.ts";
+import { type Level, levels } from "./log.ts";
+import type { ServerOptions } from "./server.ts";
+import { type Environment, setting } from "./settings.ts";
+
+const qualities = ["low", "medium", "high", "ultra"] as const;
+
+const flags = {
+  host: one(address, { name: "host", argument: "HOST", help: "address to listen on (127.0.0.1)" }, "127.0.0.1"),
+  port: one(port, { name: "port", argument: "PORT", help: "port to listen on (8085); 0 takes a free one" }, 8085),
+  cacheDir: one(text, { name: "cache-dir", argument: "DIR", help: "where songs are kept" }, undefined),
+  cacheSize: one(size, { name: "cache-size", argument: "SIZE", help: "how much is kept (2G)" }, 2 * 1024 ** 3),
+  sources: several(
+    text,
+    {
+      name: "source",
+      argument: "SPEC",
+      help: "where songs come from (demo), as [NAME=]SPEC; the first is the default",
+    },
+    ["demo"],
+  ),
+  token: one(text, { name: "token", argument: "TOKEN", help: "a secret that clients must know" }, undefined),
+  allowHosts: several(allowedHost, { name: "allow-host", argument: "HOST", help: "another name of this server" }, []),
+  allowOrigins: several(
+    allowedOrigin,
+    { name: "allow-origin", argument: "ORIGIN", help: "let web pages of this origin in" },
+    [],
+  ),
+  allowPrivate: toggle({ name: "allow-private", help: "let upstreams be in private networks" }),
+  maxWindow: one(
+    size,
+    { name: "max-window", argument: "SIZE", help: "the most to ask an upstream for at once" },
+    undefined,
+  ),
+  firstByte: one(
+    duration,
+    { name: "first-byte", argument: "TIME", help: "how long an upstream may take to answer (4s)" },
+    4000,
+  ),
+  patience: one(
+    duration,
+    { name: "patience", argument: "TIME", help: "how long a player is kept waiting before it is told (20s)" },
+    20_000,
+  ),
+  dataSaver: toggle({ name: "data-saver", help: "stop fetching when nobody listens" }),
+  quality: one(
+    choice(...qualities),
+    { name: "quality", argument: "QUALITY", help: `${qualities.join(", ")}; where a source has a choice` },
+    undefined,
+  ),
+  logLevel: one(
+    choice(...levels),
+    { name: "log-level", argument: "LEVEL", help: `${levels.join(", ")} (info)` },
+    "info",
+  ),
+  json: toggle({ name: "json", help: "tell stdout in one line of JSON when ready" }),
+  exitWithParent: toggle({ name: "exit-with-parent", help: "stop when stdin closes" }),
+};
+
+/** Not in `flags`: a config file names no other one. */
+const config = one(
+  text,
+  { name: "config", argument: "FILE", help: "a JSON file with any of these settings" },
+  undefined,
+);
+
+export const serveFlags: readonly Flag<unknown>[] = [...Object.values(flags), config];
+
+export interface ServeSettings {
+  readonly server: Omit<ServerOptions, "log">;
+  readonly logLevel: Level;
+  readonly json: boolean;
+  readonly exitWithParent: boolean;
+}
+
+/** Puts together what the command line, the environment and the config file say. */
+export async function serveSettings(
+  given: (name: string) => readonly string[],
+  env: Environment,
+): Promise<ServeSettings> {
+  const path = setting(config, { given, env });
+  const known = Object.values(flags).map(({ name }) => name);
+  const file = path === undefined ? undefined : await readConfigFile(path, known);
+  const read = <T>(flag: Flag<T>): T => setting(flag, { given, env, file });
+  return {
+    server: {
+      host: read(flags.host),
+      port: read(flags.port),
+      cacheDir: resolve(read(flags.cacheDir) ?? dataDirectory(process.platform, env, homedir())),
+      cacheSize: read(flags.cacheSize),
+      sources: read(flags.sources),
+      token: read(flags.token),
+      allowHosts: read(flags.allowHosts),
+      allowOrigins: read(flags.allowOrigins),
+      allowPrivate: read(flags.allowPrivate),
+      maxWindow: read(flags.maxWindow),
+      firstByteMs: read(flags.firstByte),
+      patienceMs: read(flags.patience),
+      dataSaver: read(flags.dataSaver),
+      quality: read(flags.quality),
+    },
+    logLevel: read(flags.logLevel),
+    json: read(flags.json),
+    exitWithParent: read(flags.exitWithParent),
+  };
+}

@@ -1,0 +1,80 @@
+import { EventEmitter } from "node:events";
+import { PassThrough } from "node:stream";
+import type { Io, Output } from "../../src/cli/io.ts";
+import { run } from "../../src/cli/program.ts";
+import type { CreateServer, ServerOptions } from "../../src/cli/server.ts";
+
+class Captured implements Output {
+  text = "";
+  readonly isTTY: boolean;
+
+  constructor(isTTY: boolean) {
+    this.isTTY = isTTY;
+  }
+
+  write(text: string): void {
+    this.text += text;
+  }
+
+  /** Without the last line's end. */
+  get lines(): string[] {
+    return this.text.split("\n").slice(0, -1);
+  }
+}
+
+export interface World {
+  readonly argv: readonly string[];
+  readonly env?: Record<string, string>;
+  readonly isTTY?: boolean;
+  readonly createServer?: CreateServer;
+}
+
+/** Runs the program within this process, with a server that only keeps what it was given. */
+export function start({ argv, env = {}, isTTY = false, createServer }: World) {
+  const started: ServerOptions[] = [];
+  const exits: number[] = [];
+  const stdout = new Captured(isTTY);
+  const stderr = new Captured(isTTY);
+  const signals = new EventEmitter();
+  const stdin = new PassThrough();
+  const closed = { times: 0 };
+  const create: CreateServer = async (options) => {
+    started.push(options);
+    const server = await createServer?.(options);
+    return (
+      server ?? {
+        url: `http://${options.host}:${options.port}`,
+        firstTrack: { key: "demo/yaman" },
+        close: async () => {
+          closed.times++;
+        },
+      }
+    );
+  };
+  const io: Io = { env, stdin, stdout, stderr, signals, exit: (code) => exits.push(code), createServer: create };
+  const code = run(argv, io);
+  return { code, started, exits, stdout, stderr, signals, stdin, closed };
+}
+
+/** Waits until `serve` has said that it is ready. */
+export async function ready(program: ReturnType<typeof start>): Promise<void> {
+  let ended = false;
+  void program.code.finally(() => {
+    ended = true;
+  });
+  while (program.stdout.text === "") {
+    if (ended) throw new Error(`serve ended before it was ready: ${program.stderr.text}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** What `serve` hands to the server. */
+export async function serverOptions(argv: readonly string[], env: Record<string, string> = {}): Promise<ServerOptions> {
+  const program = start({ argv: ["serve", ...argv], env });
+  await ready(program);
+  program.signals.emit("SIGTERM");
+  await program.code;
+  const [options] = program.started;
+  if (options === undefined) throw new Error("no server was created");
+  return options;
+}
