@@ -75,7 +75,9 @@ export function ensureDependencies() {
   if (dependenciesInstalled()) return;
   const started = performance.now();
   say("Installing what is missing (once, up to a minute) …");
-  const result = npm("ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error");
-  if (!result.ok) fail("npm ci failed; see above. Is the network reachable?", result.output);
+  // Not `npm ci`: it refuses a lock file that lacks binaries of other platforms, and registries need not carry them all.
+  // With --no-save npm keeps to the lock file all the same, and leaves it as it is.
+  const result = npm("install", "--no-save", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error");
+  if (!result.ok) fail("npm install failed; see above. Is the network reachable?", result.output);
   say(`Installed in ${seconds(started)}.`);
 }
