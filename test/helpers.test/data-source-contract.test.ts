@@ -132,7 +132,7 @@ const breaks: readonly [fault: string, check: string, Break][] = [
   ],
 ];
 
-describe("the contract notices", () => {
+describe.concurrent("the contract notices", () => {
   it.each(breaks)("%s", async (_fault, check, broken) => {
     const fixture: DataSourceFixture = await upstreamFixture(broken);
     try {

@@ -119,13 +119,13 @@ describe("slow", () => {
       expect(await under(behaviour)).toMatchObject({ complete: true, body: { length: SIZE } });
       return (performance.now() - before) / 1000;
     };
-    expect(await seconds({})).toBeLessThan(0.1);
+    expect(await seconds({})).toBeLessThan(0.25);
     const paced = await seconds({ pace: 1e6 });
     expect(paced).toBeGreaterThan(0.28);
-    expect(paced).toBeLessThan(0.5);
+    expect(paced).toBeLessThan(1);
     const trickled = await seconds({ trickle: { at: SIZE - 1000, rate: 5000 } });
     expect(trickled).toBeGreaterThan(0.18);
-    expect(trickled).toBeLessThan(0.4);
+    expect(trickled).toBeLessThan(1);
   });
 
   it("by a clock of the test's own", async () => {

@@ -140,8 +140,7 @@ export class Upstream {
   async goOffline(): Promise<void> {
     const closed = once(this.#server, "close");
     this.#server.close();
-    this.dropConnections();
-    await closed;
+    await Promise.all([closed, this.dropConnections()]);
   }
 
   /** Listens again, on the same port. */
@@ -149,8 +148,8 @@ export class Upstream {
     await listen(this.#server, this.port);
   }
 
-  dropConnections(): void {
-    for (const socket of this.#sockets) socket.destroy();
+  async dropConnections(): Promise<void> {
+    await Promise.all(Array.from(this.#sockets, (socket) => once(socket.destroy(), "close")));
   }
 
   // What happened
