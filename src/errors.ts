@@ -77,3 +77,11 @@ export function isAfterbayError(error: unknown, ...codes: ErrorCode[]): error is
 export function abortReason(signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new DOMException("This operation was aborted", "AbortError");
 }
+
+/** A setting that cannot work: the message is one plain line for whoever started the program. */
+export class ConfigError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "ConfigError";
+  }
+}

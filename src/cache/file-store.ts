@@ -9,6 +9,8 @@ import { chunkOf, chunkSpan, type Piece, PieceTable, type Span } from "./piece-t
 
 /** Lines of a map beyond what its pieces need, before it is written anew. */
 const MAP_SLACK = 64;
+/** Records of written data wait at most this long for others to be written with them, ms. */
+const MAP_DELAY_MS = 100;
 
 /** The name of a variant's files, without ending: 32 hexadecimal digits. Nothing of a request becomes a path. */
 export function stemOf({ source, id, variant }: VariantName): string {
@@ -60,7 +62,9 @@ class FileVariant implements StoredVariant {
   /** Operations that hold the handle. */
   #users = 0;
   #releasing = false;
-  #mapFlush: Promise<void> | undefined;
+  #mapTimer: NodeJS.Timeout | undefined;
+  /** Why records could not be written in the background: the next write must not look as if all were well. */
+  #mapError: unknown;
 
   constructor(path: string, name: VariantName) {
     this.#path = path;
@@ -137,6 +141,7 @@ class FileVariant implements StoredVariant {
     const start = index * CHUNK_SIZE + from;
     const end = start + bytes.length;
     if (this.#table.missing(start, end).length === 0) return;
+    if (this.#mapError !== undefined) await this.flush();
     await this.#withHandle(async (handle) => {
       for (let done = 0; done < bytes.length; ) {
         const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, start + done);
@@ -149,7 +154,6 @@ class FileVariant implements StoredVariant {
       this.#record({ ...hole, crc, checked: true });
     }
     this.#mergeChunk(index);
-    await this.#writeMap();
   }
 
   learnSize(size: number): void {
@@ -159,10 +163,21 @@ class FileVariant implements StoredVariant {
   }
 
   async flush(): Promise<void> {
-    await this.#writeMap();
+    clearTimeout(this.#mapTimer);
+    this.#mapTimer = undefined;
+    this.#mapError = undefined;
+    try {
+      if (this.#lines > 2 * this.#table.pieces.length + MAP_SLACK) await this.#rewriteMap();
+      else await this.#map.flush();
+    } catch (error) {
+      this.#mapError = error;
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") await this.#startAfresh();
+      throw error;
+    }
   }
 
   async release(): Promise<void> {
+    await this.flush().catch(() => {});
     this.#releasing = true;
     if (this.#users === 0) await this.#close();
   }
@@ -181,8 +196,6 @@ class FileVariant implements StoredVariant {
   #drop(piece: Piece): void {
     this.#table.remove(piece);
     this.#append(`- ${piece.start} ${piece.end}`);
-    // If this record is lost, the piece fails its check again after the next start.
-    this.#writeMap().catch(() => {});
   }
 
   #append(line: string): void {
@@ -192,16 +205,19 @@ class FileVariant implements StoredVariant {
     }
     this.#map.append(line);
     this.#lines += 1;
+    if (this.#mapTimer !== undefined) return;
+    // A record that is lost costs its piece; a lost removal is found again by the checksum.
+    this.#mapTimer = setTimeout(() => void this.flush().catch(() => {}), MAP_DELAY_MS);
+    this.#mapTimer.unref();
   }
 
-  /** Writes queued records; those queued meanwhile go in one write after it. */
-  #writeMap(): Promise<void> {
-    const after = (this.#mapFlush ?? Promise.resolve()).catch(() => {}).then(async () => {
-      if (this.#lines > 2 * this.#table.pieces.length + MAP_SLACK) await this.#rewriteMap();
-      else await this.#map.flush();
-    });
-    this.#mapFlush = after;
-    return after;
+  /** The folder was deleted under us: what it held is gone, and the next write makes it anew. */
+  async #startAfresh(): Promise<void> {
+    for (const piece of [...this.#table.pieces]) this.#table.remove(piece);
+    this.#lines = 0;
+    this.#mapError = undefined;
+    await this.#map.forget();
+    await this.#close();
   }
 
   async #rewriteMap(): Promise<void> {
@@ -228,7 +244,8 @@ class FileVariant implements StoredVariant {
         done += bytesRead;
       }
       return buffer;
-    });
+      // What cannot be read is not there: it is fetched again.
+    }).catch(() => undefined);
   }
 
   async #withHandle<T>(use: (handle: FileHandle) => Promise<T>): Promise<T> {
@@ -236,10 +253,11 @@ class FileVariant implements StoredVariant {
     this.#releasing = false;
     try {
       this.#handle ??= this.#open();
-      return await use(await this.#handle);
-    } catch (error) {
-      await this.#close();
-      throw error;
+      const handle = await this.#handle.catch((error: unknown) => {
+        this.#handle = undefined;
+        throw error;
+      });
+      return await use(handle);
     } finally {
       this.#users -= 1;
       if (this.#users === 0 && this.#releasing) await this.#close();

@@ -38,6 +38,13 @@ export class LineLog {
     this.#pending += framed(text);
   }
 
+  /** Drops what is queued, when the file it was meant for is gone. */
+  async forget(): Promise<void> {
+    this.#pending = "";
+    await this.#writing;
+    this.#torn = false;
+  }
+
   /** Writes what is queued, in order. What could not be written stays queued. */
   flush(): Promise<void> {
     const write = async (): Promise<void> => {

@@ -12,6 +12,9 @@ export class Need {
   /** Why the resolver is asked next. */
   reason: ResolveReason = "first";
 
+  /** Milliseconds that the resolver took, if it was asked. */
+  resolveMs: number | undefined;
+
   /** Counts from 1: the number of this try as the resolver sees it. */
   get attempt(): number {
     return this.refreshes + 1;

@@ -6,7 +6,7 @@ export function emptyOpened(start: number, about: Partial<Opened> = {}): Opened 
     start,
     ranged: true,
     ...about,
-    endsCleanly: () => true,
+    endsCleanly: () => false,
     body: (async function* () {})(),
     [Symbol.asyncDispose]: async () => {},
   };

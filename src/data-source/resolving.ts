@@ -31,10 +31,16 @@ export function resolving(upstream: DataSource<ResolvedSpec>, options: Resolving
   return {
     async open(spec, { signal }) {
       const key = uriKey(spec);
-      const resolution = (await uriCache.get(key)) ?? (await abortable(calls.resolve(key, spec), signal));
+      const began = options.clock.now();
+      let resolution = await uriCache.get(key);
+      if (resolution === undefined) {
+        resolution = await abortable(calls.resolve(key, spec), signal);
+        spec.need.resolveMs = options.clock.now() - began;
+      }
+      const { url } = resolution;
       const forgetRefused = async (error: unknown): Promise<never> => {
         if (isAfterbayError(error, "url-refused", "wrong-answer", "range-refused", "variant-changed")) {
-          await uriCache.delete(key, resolution.url);
+          await uriCache.delete(key, url);
         }
         throw error;
       };

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from "node:http";
+import { type ServerResponse, STATUS_CODES } from "node:http";
 import { type AfterbayError, type ErrorCode, isAfterbayError, type PublicCode } from "../errors.ts";
 
 /** Errors as clients see them: `application/problem+json`, RFC 9457. */
@@ -76,6 +76,13 @@ export function problemOf(error: unknown): Problem {
   const code = publicCode(error);
   const detail = code === error.code ? plain(error.message) : UPSTREAM_DETAILS[code];
   return problem(STATUS[code], code, detail, retryAfter(code, error.retryAfterMs));
+}
+
+/** Answers a request with what {@link problemOf} makes of `error`. */
+export function sendProblem(response: ServerResponse, error: unknown, headers: Readonly<Record<string, string>> = {}): void {
+  const { status, headers: own, body } = problemOf(error);
+  response.writeHead(status, { ...headers, ...own });
+  response.end(response.req.method === "HEAD" ? undefined : body);
 }
 
 function problem(status: number, code: string, detail: string | undefined, wait: number | undefined): Problem {

@@ -1,0 +1,284 @@
+import { deferred } from "../data-source/aborting.ts";
+import {
+  type Admission,
+  type DataSource,
+  type DataSpec,
+  type Expectation,
+  KiB,
+  MiB,
+  type Opened,
+  Priority,
+  type Quality,
+  type TrackKey,
+  Urgency,
+  type Window,
+} from "../data-source/data-source.ts";
+import { Need } from "../data-source/need.ts";
+import { abortReason, isAfterbayError } from "../errors.ts";
+import type { LiveVariant } from "./live-variant.ts";
+import { PieceWriter } from "./piece-writer.ts";
+
+/** The next window opens when a reader is within this many bytes of where it begins. */
+const AHEAD = 1 * MiB;
+/** Without readers, a fill runs on at most this many bytes past its last reader. */
+const RUN_ON = 512 * KiB;
+/** Bytes kept in memory behind the edge although they are stored, for readers that follow closely. */
+const TAIL = 256 * KiB;
+/** Bytes kept in memory that are not stored; then the upstream waits for the slowest reader. */
+const MAX_UNSTORED = 4 * MiB;
+
+/** A reader that ends, as far as a fill cares. */
+interface LeavingReader {
+  readonly position: number;
+  /** Bytes that it was given. */
+  readonly received: number;
+  /** It waited so long that it will come back. */
+  readonly patient: boolean;
+}
+
+/** What a fill needs to be told before the variant it belongs to is known. */
+export interface FillStart extends TrackKey {
+  readonly position: number;
+  readonly quality?: Quality;
+}
+
+/**
+ * One upstream request series that runs forward from one byte, stores what arrives, and lets any number of readers follow
+ * it from memory. Begun with {@link open}; attached to its variant as soon as that is known.
+ */
+export class Fill {
+  readonly start: FillStart;
+  readonly need = new Need();
+  readonly urgency = new Urgency(Priority.playback);
+  /** The next byte to arrive. */
+  position: number;
+  /** True if the upstream sends the whole resource in one answer: then nobody else may ask for parts of it. */
+  sequential = false;
+  /** Exclusive end: another fill has begun there. */
+  bound = Number.POSITIVE_INFINITY;
+  /** True once no more bytes come. What is still in memory can be read. */
+  ended = false;
+  /** True once all that came is stored, or was given up. */
+  settled = false;
+
+  readonly #controller = new AbortController();
+  #variant: LiveVariant | undefined;
+  #writer: PieceWriter | undefined;
+  #windows = 0;
+  #window: Window | undefined;
+  #accepted = 0;
+  /** Oldest first, without gaps, up to `position`. */
+  #memory: { readonly start: number; readonly bytes: Uint8Array }[] = [];
+  #memoryBytes = 0;
+  /** Exclusive end while nobody reads. */
+  #runOnEnd = Number.POSITIVE_INFINITY;
+  /** Resolved whenever readers or storage move. */
+  #moved = deferred();
+
+  constructor(start: FillStart) {
+    this.start = start;
+    this.position = start.position;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Says which variant it fills. */
+  attach(variant: LiveVariant): void {
+    this.#variant = variant;
+  }
+
+  /** Opens the upstream. Rejects with an AfterbayError, or the reason given to {@link stop}. */
+  async open(upstream: DataSource, about: { expect?: Expectation; overlap?: Uint8Array } = {}): Promise<Opened> {
+    const spec: DataSpec = {
+      ...this.start,
+      ...about,
+      need: this.need,
+      urgency: this.urgency,
+      admit: (window) => this.#admit(window),
+      urgent: () => this.#variant?.isWaitedFor(this) ?? true,
+    };
+    return await upstream.open(spec, { signal: this.#controller.signal });
+  }
+
+  /** Takes what {@link open} gave and runs until the hole is filled, nobody wants more, or it fails. Never rejects. */
+  async run(variant: LiveVariant, opened: Opened): Promise<void> {
+    this.attach(variant);
+    this.position = opened.start;
+    this.sequential ||= !opened.ranged;
+    this.#writer = new PieceWriter(
+      variant.stored,
+      (bytes) => {
+        variant.onStored(bytes);
+        this.#trim();
+        this.wake();
+      },
+      (error) => variant.onStorageError(error),
+    );
+    let failure: unknown;
+    try {
+      for await (const chunk of opened.body) {
+        this.#accept(chunk);
+        if (this.position >= this.#limit()) break;
+        while (this.#memoryBytes > MAX_UNSTORED && !this.signal.aborted) await this.#moved.promise;
+      }
+      const whole = !opened.ranged && this.position < this.#limit();
+      if (variant.size === undefined && whole) {
+        if (opened.endsCleanly()) variant.learnSize(this.position);
+        else variant.endAt(this.position);
+      }
+    } catch (error) {
+      failure = this.signal.aborted ? abortReason(this.signal) : error;
+    }
+    this.ended = true;
+    await opened[Symbol.asyncDispose]().catch(() => {});
+    // Whoever waits at the edge learns now how it ended; storing what came takes its time.
+    variant.onFillEnd(this, failure);
+    await this.#writer.finish();
+    this.#trim();
+    this.settled = true;
+    variant.onFillStored();
+  }
+
+  /** Ends it now. What arrived is kept. */
+  stop(reason: Error): void {
+    this.#controller.abort(reason);
+    this.wake();
+  }
+
+  /** Ends it if it never had a reader: a HEAD wanted its headers only. */
+  stopUnread(): void {
+    if (this.#runOnEnd === Number.POSITIVE_INFINITY) this.stop(new DOMException("Only the headers were wanted", "AbortError"));
+  }
+
+  /** Bytes in memory from `position` on, at most `max`; undefined if they are not there. */
+  slice(position: number, max: number): Uint8Array | undefined {
+    const first = this.#memory[0];
+    if (first === undefined || position < first.start || position >= this.position) return undefined;
+    let low = 0;
+    let high = this.#memory.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#memory[middle]?.start ?? 0) <= position) low = middle;
+      else high = middle - 1;
+    }
+    const entry = this.#memory[low];
+    if (entry === undefined) return undefined;
+    const offset = position - entry.start;
+    return entry.bytes.subarray(offset, Math.min(entry.bytes.length, offset + max));
+  }
+
+  /** Offset of the oldest byte in memory; the edge, if there is none. */
+  get memoryStart(): number {
+    return this.#memory[0]?.start ?? this.position;
+  }
+
+  /** Where the request that runs now ends, if that is known. */
+  get windowEnd(): number | undefined {
+    return this.ended ? undefined : this.#window?.end;
+  }
+
+  /** Readers came, moved or left. `leaving` is the one that left now. */
+  reconsider(leaving?: LeavingReader): void {
+    const variant = this.#variant;
+    if (variant === undefined || this.ended) return;
+    const level = variant.levelFor(this);
+    if (level !== undefined) {
+      this.urgency.level = level;
+      this.#runOnEnd = Number.POSITIVE_INFINITY;
+    } else if (leaving !== undefined && this.#runOnEnd === Number.POSITIVE_INFINITY) {
+      this.#runOn(leaving);
+    }
+    this.#trim();
+    this.wake();
+  }
+
+  wake(): void {
+    const moved = this.#moved;
+    this.#moved = deferred();
+    moved.resolve();
+  }
+
+  /** The last reader left: finish what is cheap to finish. */
+  #runOn(leaving: LeavingReader): void {
+    const nothingCame = this.#accepted === 0 && leaving.received === 0;
+    const windowEnd = this.#window?.end ?? Number.POSITIVE_INFINITY;
+    // The first window is what a player probes with and comes back to; a later one may be as large as what was played.
+    const cheap = this.#windows <= 1 || this.sequential;
+    const saves = this.#variant?.dataSaver === true;
+    if (saves || (!leaving.patient && (nothingCame || !cheap))) {
+      this.stop(new DOMException("Nobody wants these bytes any more", "AbortError"));
+      return;
+    }
+    this.#runOnEnd = Math.min(windowEnd, leaving.position + RUN_ON);
+    if (this.position >= this.#runOnEnd) this.stop(new DOMException("Nobody wants these bytes any more", "AbortError"));
+    else this.urgency.level = Priority.abandoned;
+  }
+
+  async #admit(window: Window): Promise<Admission> {
+    const variant = this.#variant;
+    if (variant !== undefined && this.#windows > 0) {
+      for (;;) {
+        if (this.signal.aborted) throw abortReason(this.signal);
+        const nearest = variant.nearestReader(this);
+        if (nearest === undefined || this.position >= this.#limit()) return { end: window.start, release() {} };
+        if (window.start - nearest <= AHEAD) break;
+        await this.#moved.promise;
+      }
+    }
+    this.#windows += 1;
+    this.#window = window;
+    const limit = (): number => this.#limit();
+    return {
+      // Asked for when the request is made: by then the hole may have shrunk.
+      get end() {
+        return limit();
+      },
+      release() {},
+    };
+  }
+
+  /** Exclusive end of what this fill is to fetch, as things stand. */
+  #limit(): number {
+    const variant = this.#variant;
+    if (this.sequential) return this.#runOnEnd;
+    const hole = variant?.stored.nextStart(this.position) ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.bound, this.#runOnEnd, hole);
+  }
+
+  #accept(chunk: Uint8Array): void {
+    const variant = this.#variant as LiveVariant;
+    const room = this.#limit() - this.position;
+    const bytes = chunk.length > room ? chunk.subarray(0, Math.max(0, room)) : chunk;
+    if (bytes.length === 0) return;
+    const start = this.position;
+    this.#memory.push({ start, bytes });
+    this.#memoryBytes += bytes.length;
+    this.#accepted += bytes.length;
+    this.position += bytes.length;
+    if (variant.storing) this.#writer?.push(start, bytes);
+    variant.onArrived(this, start, bytes.length);
+    this.#trim();
+  }
+
+  /** Frees memory from the oldest on: what is stored beyond the tail, and what no reader is coming to. */
+  #trim(): void {
+    const variant = this.#variant;
+    if (variant === undefined) return;
+    for (;;) {
+      const entry = this.#memory[0];
+      if (entry === undefined || (!this.ended && this.#memoryBytes - entry.bytes.length < TAIL)) return;
+      const end = entry.start + entry.bytes.length;
+      const stored = variant.stored.missing(entry.start, end).length === 0;
+      if (!stored && variant.slowestReader(this) < end) return;
+      this.#memory.shift();
+      this.#memoryBytes -= entry.bytes.length;
+    }
+  }
+}
+
+/** True if `error` only says that the work was no longer wanted. */
+export function isAbort(error: unknown): boolean {
+  return (error instanceof Error && error.name === "AbortError") || isAfterbayError(error, "preempted");
+}

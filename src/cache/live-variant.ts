@@ -1,0 +1,405 @@
+import { AfterbayError, isAfterbayError } from "../errors.ts";
+import {
+  CHUNK_SIZE,
+  type DataSource,
+  type Expectation,
+  type Opened,
+  Priority,
+  type Quality,
+  type Validator,
+} from "../data-source/data-source.ts";
+import { OVERLAP } from "../data-source/resuming.ts";
+import type { StoredVariant, VariantName } from "./chunk-store.ts";
+import { Fill, isAbort } from "./fill.ts";
+import { VariantReader, type ReaderOptions } from "./variant-reader.ts";
+
+/** What is known of a variant besides its bytes. */
+export interface VariantFacts {
+  /** Its name as the upstream's answers give it; undefined where nothing names it. */
+  readonly upstreamName?: string;
+  readonly resolverVariant?: string;
+  readonly validator?: Validator;
+  /** Bytes; learned from the upstream's answers only. */
+  readonly size?: number;
+  readonly contentType?: string;
+}
+
+export interface LiveVariantHooks {
+  /** Bytes were stored, or lost if negative. */
+  onStored(variant: LiveVariant, bytes: number): void;
+  onArrived(variant: LiveVariant, start: number, length: number): void;
+  onStorageError(error: unknown): void;
+  /** The upstream has other bytes for this track now. */
+  onLost(variant: LiveVariant, error: AfterbayError): void;
+  /** Facts changed, or it became complete. */
+  onChanged(variant: LiveVariant): void;
+  /** Nobody reads or fills it any more. */
+  onIdle(variant: LiveVariant): void;
+  /** False while the disk refuses writes. */
+  isStoring(): boolean;
+  now(): number;
+}
+
+export interface LiveVariantOptions {
+  readonly name: VariantName;
+  readonly quality?: Quality;
+  readonly stored: StoredVariant;
+  readonly facts: VariantFacts;
+  readonly upstream: DataSource;
+  readonly hooks: LiveVariantHooks;
+  readonly dataSaver: boolean;
+}
+
+/**
+ * One variant while it is in use: its stored bytes, the fills that bring more, and the readers that follow them. Each
+ * missing byte is fetched once, however many readers want it.
+ */
+export class LiveVariant {
+  readonly name: VariantName;
+  readonly stored: StoredVariant;
+  readonly dataSaver: boolean;
+  /** Monotonic ms of the last reader's end; undefined before the first. */
+  lastReadAt: number | undefined;
+
+  readonly #options: LiveVariantOptions;
+  readonly #hooks: LiveVariantHooks;
+  readonly #fills = new Set<Fill>();
+  readonly #readers = new Set<VariantReader>();
+  #facts: VariantFacts;
+  #holds = 0;
+  /** Answers to a range with the whole resource. */
+  #wholeAnswers = 0;
+  /** Where an answer of unknown length ended without proof that nothing is missing. */
+  #unprovenEnd: number | undefined;
+
+  constructor(options: LiveVariantOptions) {
+    this.#options = options;
+    this.#hooks = options.hooks;
+    this.#facts = options.facts;
+    this.name = options.name;
+    this.stored = options.stored;
+    this.dataSaver = options.dataSaver;
+    if (options.facts.size !== undefined) this.stored.learnSize(options.facts.size);
+  }
+
+  get facts(): VariantFacts {
+    return this.#facts;
+  }
+
+  get size(): number | undefined {
+    return this.#facts.size;
+  }
+
+  get contentType(): string | undefined {
+    return this.#facts.contentType;
+  }
+
+  /** The size is learned and every byte is stored. */
+  get complete(): boolean {
+    return this.size !== undefined && this.stored.hasAllChunks(this.size);
+  }
+
+  /** True where nothing names the bytes: each request may be answered with others. */
+  get unnamed(): boolean {
+    return this.#facts.upstreamName === undefined;
+  }
+
+  /** Someone reads, fills or holds it. */
+  get busy(): boolean {
+    return this.#readers.size > 0 || this.#fills.size > 0 || this.#holds > 0;
+  }
+
+  get filling(): boolean {
+    return this.#fills.size > 0;
+  }
+
+  get storing(): boolean {
+    return this.#hooks.isStoring();
+  }
+
+  /** Where fills run: [edge, end of the request), for a track's map. */
+  fillSpans(): { start: number; end: number }[] {
+    return [...this.#fills]
+      .filter((fill) => !fill.ended)
+      .map((fill) => ({ start: fill.position, end: Math.min(fill.windowEnd ?? fill.position, this.size ?? Infinity) }));
+  }
+
+  /** Keeps it from going idle until the returned function is called. */
+  hold(): () => void {
+    this.#holds += 1;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#holds -= 1;
+      if (this.#holds === 0 && this.#readers.size === 0) for (const fill of this.#fills) fill.stopUnread();
+      this.#checkIdle();
+    };
+  }
+
+  /** Reads [start, end), from disk, from memory and, where bytes are missing, from the upstream. */
+  read(options: Omit<ReaderOptions, "now">): VariantReader {
+    const reader = new VariantReader(this, { ...options, now: () => this.#hooks.now() });
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  /** Goes on with a fill that was opened before it was known to belong here. */
+  adopt(fill: Fill, opened: Opened): void {
+    fill.attach(this);
+    this.#fills.add(fill);
+    void this.#run(fill, opened);
+  }
+
+  /** Stops all fills, for a shutdown. */
+  stop(reason: Error): void {
+    for (const fill of this.#fills) fill.stop(reason);
+  }
+
+  learnSize(size: number): void {
+    if (this.size === size) return;
+    this.#facts = { ...this.#facts, size };
+    this.stored.learnSize(size);
+    this.#hooks.onChanged(this);
+    for (const reader of this.#readers) reader.wake();
+  }
+
+  endAt(position: number): void {
+    this.#unprovenEnd = position;
+    for (const reader of this.#readers) reader.wake();
+  }
+
+  /** True if nothing follows `position`. */
+  endsAt(position: number): boolean {
+    return this.size !== undefined ? position >= this.size : position === this.#unprovenEnd;
+  }
+
+  // What readers ask.
+
+  /** Bytes at `position` from the memory of a fill, at most `max`. */
+  fromMemory(position: number, max: number): Uint8Array | undefined {
+    for (const fill of this.#fills) {
+      const bytes = fill.slice(position, max);
+      if (bytes !== undefined) return bytes;
+    }
+    return undefined;
+  }
+
+  /** Bytes at `position` from the store, at most `max` and up to a chunk's end; undefined if they turned out bad. */
+  async fromStore(position: number, max: number): Promise<Uint8Array | undefined> {
+    const index = Math.floor(position / CHUNK_SIZE);
+    const from = position % CHUNK_SIZE;
+    const end = Math.min(this.stored.contiguousEnd(position), position + max, (index + 1) * CHUNK_SIZE);
+    const before = this.stored.bytes;
+    const bytes = await this.stored.readChunk(index, from, from + end - position);
+    if (bytes === undefined) {
+      this.#hooks.onStored(this, this.stored.bytes - before);
+      this.#hooks.onChanged(this);
+    }
+    return bytes;
+  }
+
+  /** The fill that will bring the byte at `position`; a new one, if none will. */
+  fillFor(position: number): Fill {
+    for (const fill of this.#fills) {
+      if (fill.ended || fill.signal.aborted) continue;
+      if (fill.position === position && position < fill.bound) return fill;
+      const sole = this.unnamed || (fill.sequential && this.#wholeAnswers >= 2);
+      if (sole && fill.position <= position) return fill;
+    }
+    return this.#startFill(position);
+  }
+
+  onReaderWaits(): void {
+    for (const fill of this.#fills) fill.reconsider();
+  }
+
+  onReaderMoved(): void {
+    for (const fill of this.#fills) fill.wake();
+  }
+
+  onReaderEnd(reader: VariantReader): void {
+    if (!this.#readers.delete(reader)) return;
+    this.lastReadAt = this.#hooks.now();
+    for (const fill of this.#fills) fill.reconsider(reader);
+    this.#checkIdle();
+  }
+
+  // What fills ask.
+
+  isWaitedFor(fill: Fill): boolean {
+    for (const reader of this.#readers) {
+      if (reader.waitingFor === fill && reader.level === Priority.playback) return true;
+    }
+    return false;
+  }
+
+  /** The most urgent of the readers that are coming to what `fill` brings; undefined if there is none. */
+  levelFor(fill: Fill): Priority | undefined {
+    let level: Priority | undefined;
+    for (const reader of this.#followers(fill)) {
+      if (level === undefined || reader.level < level) level = reader.level;
+    }
+    return level;
+  }
+
+  /** The position of the reader that is nearest to the edge of `fill`. */
+  nearestReader(fill: Fill): number | undefined {
+    let nearest: number | undefined;
+    for (const reader of this.#followers(fill)) nearest = Math.max(nearest ?? 0, reader.position);
+    return nearest;
+  }
+
+  /** The position of the last reader that reads from the memory of `fill`. */
+  slowestReader(fill: Fill): number {
+    let slowest = Number.POSITIVE_INFINITY;
+    for (const reader of this.#followers(fill)) {
+      if (reader.position >= fill.memoryStart) slowest = Math.min(slowest, reader.position);
+    }
+    return slowest;
+  }
+
+  onArrived(fill: Fill, start: number, length: number): void {
+    this.#hooks.onArrived(this, start, length);
+    for (const reader of this.#readers) if (reader.waitingFor === fill && reader.position < fill.position) reader.wake();
+  }
+
+  onStored(bytes: number): void {
+    if (bytes === 0) return;
+    this.#hooks.onStored(this, bytes);
+    if (this.complete) this.#hooks.onChanged(this);
+  }
+
+  onStorageError(error: unknown): void {
+    this.#hooks.onStorageError(error);
+  }
+
+  onFillEnd(fill: Fill, failure: unknown): void {
+    if (isAfterbayError(failure, "variant-changed")) this.#hooks.onLost(this, failure);
+    const fatal = failure !== undefined && !isAbort(failure);
+    for (const reader of this.#readers) {
+      if (reader.waitingFor !== fill) continue;
+      if (fatal) reader.fail(failure);
+      else reader.wake();
+    }
+    this.onFillStored();
+  }
+
+  /** Forgets fills that have ended and hold no bytes that a reader still needs. */
+  onFillStored(): void {
+    for (const fill of this.#fills) {
+      if (fill.ended && fill.settled && this.slowestReader(fill) === Number.POSITIVE_INFINITY) this.#fills.delete(fill);
+    }
+    this.#checkIdle();
+  }
+
+  *#followers(fill: Fill): Generator<VariantReader> {
+    const memoryStart = fill.memoryStart;
+    for (const reader of this.#readers) {
+      if (reader.waitingFor === fill) yield reader;
+      else if (reader.position > fill.position || reader.end <= fill.position) continue;
+      else if (reader.position >= memoryStart || this.stored.contiguousEnd(reader.position) >= memoryStart) yield reader;
+    }
+  }
+
+  #startFill(position: number): Fill {
+    const { source, id } = this.name;
+    const { quality } = this.#options;
+    const start = this.unnamed ? this.#resumePoint(position) : position;
+    const fill = new Fill({ source, id, position: start, ...(quality === undefined ? {} : { quality }) });
+    fill.attach(this);
+    fill.sequential = this.unnamed;
+    for (const other of this.#fills) {
+      if (other.ended || other.sequential) continue;
+      if (other.position <= position) other.bound = Math.min(other.bound, position);
+      else fill.bound = Math.min(fill.bound, other.start.position);
+    }
+    this.#fills.add(fill);
+    this.#unprovenEnd = undefined;
+    void this.#open(fill);
+    return fill;
+  }
+
+  /** The end of the kept bytes before `position`: only from there can an answer be held against them. */
+  #resumePoint(position: number): number {
+    const before = this.stored.spans().filter((span) => span.end <= position);
+    return before.at(-1)?.end ?? position;
+  }
+
+  async #open(fill: Fill): Promise<void> {
+    let opened: Opened;
+    try {
+      const overlap = this.unnamed ? await this.#overlapBefore(fill.position) : undefined;
+      opened = await fill.open(this.#options.upstream, {
+        expect: this.#expectation(),
+        ...(overlap === undefined ? {} : { overlap }),
+      });
+    } catch (error) {
+      fill.ended = true;
+      fill.settled = true;
+      this.onFillEnd(fill, fill.signal.aborted ? fill.signal.reason : error);
+      return;
+    }
+    await this.#run(fill, opened);
+  }
+
+  async #run(fill: Fill, opened: Opened): Promise<void> {
+    if (!opened.ranged) {
+      this.#wholeAnswers += 1;
+      const running = [...this.#fills].some((other) => other !== fill && other.sequential && !other.ended);
+      if (running && this.storing) {
+        // One such answer brings everything already; this reader waits for it.
+        await opened[Symbol.asyncDispose]();
+        this.#wholeAnswers = Math.max(this.#wholeAnswers, 2);
+        fill.ended = true;
+        fill.settled = true;
+        this.onFillEnd(fill, undefined);
+        return;
+      }
+    }
+    this.#learn(opened);
+    await fill.run(this, opened);
+  }
+
+  #learn(opened: Opened): void {
+    const { validator, contentType } = opened;
+    const elsewhere = validator !== undefined && validator.origin !== this.#facts.validator?.origin;
+    if (elsewhere || (contentType !== undefined && this.contentType === undefined)) {
+      this.#facts = {
+        ...this.#facts,
+        ...(validator === undefined ? {} : { validator }),
+        ...(this.contentType === undefined && contentType !== undefined ? { contentType } : {}),
+      };
+      this.#hooks.onChanged(this);
+    }
+    if (opened.size !== undefined && this.size === undefined) this.learnSize(opened.size);
+  }
+
+  #expectation(): Expectation {
+    const { upstreamName, resolverVariant, size, validator } = this.#facts;
+    return {
+      ...(upstreamName === undefined ? {} : { variant: upstreamName }),
+      ...(resolverVariant === undefined ? {} : { resolverVariant }),
+      ...(size === undefined ? {} : { size }),
+      ...(validator === undefined ? {} : { validator }),
+    };
+  }
+
+  /** The kept bytes right before `position`. Without them nothing tells whether an answer belongs here. */
+  async #overlapBefore(position: number): Promise<Uint8Array> {
+    const span = this.stored.spans().find(({ start, end }) => start < position && end >= position);
+    if (span === undefined) throw new AfterbayError("variant-changed", "Nothing tells whether these bytes belong together");
+    const parts: Uint8Array[] = [];
+    for (let at = Math.max(span.start, position - OVERLAP); at < position; ) {
+      const bytes = await this.fromStore(at, position - at);
+      if (bytes === undefined) throw new AfterbayError("variant-changed", "The kept bytes went bad");
+      parts.push(bytes);
+      at += bytes.length;
+    }
+    return Buffer.concat(parts);
+  }
+
+  #checkIdle(): void {
+    if (!this.busy) this.#hooks.onIdle(this);
+  }
+}

@@ -1,0 +1,576 @@
+import { randomBytes } from "node:crypto";
+import { abortable } from "../data-source/aborting.ts";
+import type { Clock } from "../data-source/clock.ts";
+import {
+  type DataSource,
+
+  type Opened,
+  Priority,
+  type Quality,
+  type TrackKey,
+} from "../data-source/data-source.ts";
+import { expectationOf } from "../data-source/resuming.ts";
+import { shortHash, validatorsConflict } from "../data-source/validators.ts";
+import { AfterbayError, abortReason, isAfterbayError } from "../errors.ts";
+import type { ChunkStore, VariantName } from "./chunk-store.ts";
+import { chooseVictims, type EvictionCandidate } from "./eviction.ts";
+import { Fill } from "./fill.ts";
+import { stemOf } from "./file-store.ts";
+import { LiveVariant, type LiveVariantHooks, type VariantFacts } from "./live-variant.ts";
+import { type IndexEntry, type TrackIndex, type TrackMeta, trackKey } from "./track-index.ts";
+import type { VariantReader } from "./variant-reader.ts";
+
+export interface TrackCacheLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface TrackCacheOptions {
+  readonly store: ChunkStore;
+  readonly index: TrackIndex;
+  readonly upstream: DataSource;
+  readonly clock: Clock;
+  readonly log: TrackCacheLog;
+  /** Budget on disk, bytes. */
+  readonly budget: number;
+  /** Fills stop as soon as nobody reads. */
+  readonly dataSaver?: boolean;
+}
+
+/** What someone wants of a track. */
+export interface Want extends TrackKey {
+  readonly quality?: Quality;
+  /** Where reading will begin, as far as that is known before the size is. */
+  readonly position: number;
+  /** Asked with If-Range: another variant than the one before will be noticed. */
+  readonly conditional?: boolean;
+  /** Never touch the network: `not-cached` if nothing is stored. */
+  readonly offline?: boolean;
+  readonly level?: Priority;
+  readonly signal: AbortSignal;
+}
+
+/** A track whose variant is known. */
+export interface OpenTrack {
+  readonly variant: LiveVariant;
+  /** Times in ms of what had to be done before the variant was known. */
+  readonly timing: { readonly resolveMs?: number; readonly upstreamMs?: number };
+  /** Reads [start, end); `end` may be Infinity. */
+  read(start: number, end: number): VariantReader;
+  /** Must be called when no more readings will be begun. Those begun go on. */
+  close(): void;
+}
+
+/** A track as it is stored. */
+export interface StoredTrack extends TrackKey {
+  readonly variant: string;
+  readonly facts: VariantFacts;
+  readonly meta: TrackMeta;
+  readonly bytes: number;
+  readonly complete: boolean;
+  readonly playedAt: number;
+}
+
+/** A variant stays current this long after its last reader, ms. */
+const CURRENT_MS = 10 * 60_000;
+/** A track was in use if it was read within this time, ms. */
+const IN_USE_MS = 60_000;
+/** Handles are kept open this long after the last reading, ms. */
+const RELEASE_MS = 2000;
+/** After a failed write, the disk is left alone this long, ms. */
+const STORE_PAUSE_MS = 5000;
+const META_FIELDS = ["title", "artist", "album", "durationMs", "artwork", "loudnessDb"] as const;
+
+interface Opening {
+  readonly promise: Promise<{ variant: LiveVariant; resolveMs?: number; upstreamMs: number }>;
+  readonly fill: Fill;
+  waiting: number;
+  done: boolean;
+}
+
+/**
+ * The cache of tracks: finds the current variant of each, or opens the upstream to learn it; owns the live variants, the
+ * index and the budget.
+ */
+export class TrackCache {
+  readonly #options: TrackCacheOptions;
+  readonly #live = new Map<string, LiveVariant>();
+  readonly #loading = new Map<string, Promise<LiveVariant>>();
+  readonly #openings = new Map<string, Opening>();
+  /** Variants that the upstream does not have any more, though bytes of them are missing. */
+  readonly #lost = new Set<string>();
+  /** Variants to be deleted when nobody uses them. */
+  readonly #doomed = new Set<string>();
+  readonly #hooks: LiveVariantHooks;
+  readonly #timers = new Set<() => void>();
+  readonly #deletions = new Set<Promise<void>>();
+  #pausedUntil = 0;
+  #warned = false;
+  #evicting = false;
+  #closed = false;
+
+  constructor(options: TrackCacheOptions) {
+    this.#options = options;
+    const { clock } = options;
+    this.#hooks = {
+      now: () => clock.now(),
+      isStoring: () => clock.now() >= this.#pausedUntil,
+      onStored: (variant) => this.#onStored(variant),
+      onArrived: () => {},
+      onStorageError: (error) => this.#onStorageError(error),
+      onLost: (variant) => this.#lost.add(stemOf(variant.name)),
+      onChanged: (variant) => this.#save(variant),
+      onIdle: (variant) => this.#onIdle(variant),
+    };
+  }
+
+  /** Reads the index, and the maps of what was being written when the process ended. */
+  async load(): Promise<void> {
+    const { index, store } = this.#options;
+    await index.load();
+    for (const [stem, entry] of [...index.entries()]) {
+      if (entry.open !== true) continue;
+      const stored = await store.open(nameOf(entry));
+      const { open: _open, ...settled } = entry;
+      const complete = entry.facts.size !== undefined && stored.hasAllChunks(entry.facts.size);
+      index.put(stem, { ...settled, bytes: stored.bytes, complete });
+    }
+    this.#evictSoon();
+  }
+
+  /** Bytes on disk. */
+  get bytes(): number {
+    return this.#options.index.bytes;
+  }
+
+  get budget(): number {
+    return this.#options.budget;
+  }
+
+  /**
+   * Finds or opens the current variant. Rejects with an AfterbayError (`not-cached`, `variant-changed`, or what the
+   * upstream did), or the signal's reason. A result must be closed.
+   */
+  async enter(want: Want): Promise<OpenTrack> {
+    for (;;) {
+      if (want.signal.aborted) throw abortReason(want.signal);
+      if (this.#closed) throw new AfterbayError("busy", "The cache is closing");
+      const current = await this.#current(want);
+      if (current !== undefined) return this.#opened(current, want, {});
+      if (want.offline === true) throw new AfterbayError("not-cached", "This track is not in the cache");
+      const opening = this.#opening(want);
+      opening.waiting += 1;
+      try {
+        const { variant, ...timing } = await abortable(opening.promise, want.signal);
+        // It may have gone idle and been released between the two turns of the event loop.
+        if (this.#live.get(stemOf(variant.name)) === variant) return this.#opened(variant, want, timing);
+      } finally {
+        opening.waiting -= 1;
+        // A client that was told to wait no longer may come back for what is on its way.
+        const patient = isAfterbayError(want.signal.reason, "upstream-timeout");
+        if (opening.waiting === 0 && !opening.done && !patient) opening.fill.stop(new DOMException("Nobody waits for this track", "AbortError"));
+      }
+    }
+  }
+
+  /** The current variant of a track without touching the upstream: in memory, else on disk. */
+  async peek(key: TrackKey & { quality?: Quality }): Promise<LiveVariant | undefined> {
+    const stem = this.#currentStem(key);
+    return stem === undefined || this.#lost.has(stem) ? undefined : await this.#revive(stem);
+  }
+
+  /** The live variant of a stored one, if it is in use now. */
+  liveVariant(name: VariantName): LiveVariant | undefined {
+    return this.#live.get(stemOf(name));
+  }
+
+  /** Every track with bytes stored: of several variants, the one that was read last. */
+  list(): StoredTrack[] {
+    const tracks = new Map<string, StoredTrack>();
+    for (const [stem, entry] of this.#options.index.entries()) {
+      if (this.#doomed.has(stem)) continue;
+      const key = trackKey(entry);
+      const known = tracks.get(key);
+      if (known === undefined || known.playedAt < entry.playedAt) tracks.set(key, this.#describe(stem, entry));
+    }
+    return [...tracks.values()];
+  }
+
+  find(key: TrackKey): StoredTrack | undefined {
+    const newest = this.#variantsOf(key).sort(([, a], [, b]) => b.playedAt - a.playedAt)[0];
+    return newest === undefined ? undefined : this.#describe(...newest);
+  }
+
+  /** The spans of a stored track, whether it is in use or not. */
+  async spans(track: StoredTrack): Promise<{ start: number; end: number }[]> {
+    return (await this.#revive(stemOf(track))).stored.spans();
+  }
+
+  /** Forgets a track. What is in use goes when it is free; whoever comes now misses. True if there was something. */
+  async delete(key: TrackKey): Promise<boolean> {
+    const variants = this.#variantsOf(key);
+    for (const [stem, entry] of variants) {
+      this.#doomed.add(stem);
+      this.#options.index.put(stem, { ...entry, qualities: [] });
+      if (this.#live.get(stem)?.busy !== true) await this.#remove(stem);
+    }
+    return variants.length > 0;
+  }
+
+  /** Writes what is in hand and frees handles. Readers are cut off. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const reason = new DOMException("The cache is closing", "AbortError");
+    for (const opening of this.#openings.values()) opening.fill.stop(reason);
+    for (const variant of this.#live.values()) variant.stop(reason);
+    for (const cancel of this.#timers) cancel();
+    // Fills end within a turn or two; their writers then finish.
+    for (let turns = 0; turns < 100 && [...this.#live.values()].some((variant) => variant.filling); turns += 1) {
+      await new Promise((done) => setTimeout(done, 10));
+    }
+    for (const variant of this.#live.values()) {
+      this.#save(variant, { open: false });
+      await variant.stored.release();
+    }
+    await Promise.all(this.#deletions);
+    await this.#options.index.flush().catch((error: unknown) => this.#onStorageError(error));
+  }
+
+  #opened(variant: LiveVariant, want: Want, timing: OpenTrack["timing"]): OpenTrack {
+    const release = variant.hold();
+    return {
+      variant,
+      timing,
+      read: (start, end) =>
+        variant.read({
+          start,
+          end,
+          level: want.level ?? Priority.playback,
+          signal: want.signal,
+          ...(want.offline === undefined ? {} : { offline: want.offline }),
+        }),
+      close: release,
+    };
+  }
+
+  async #current(want: Want): Promise<LiveVariant | undefined> {
+    const stem = this.#currentStem(want);
+    if (stem === undefined) return undefined;
+    const entry = this.#options.index.get(stem) as IndexEntry;
+    const live = this.#live.get(stem);
+    const binding = entry.complete || live?.busy === true || this.#idleMs(stem, entry) < CURRENT_MS;
+    const lost = this.#lost.has(stem) && !entry.complete;
+    if (lost && binding && want.position > 0 && want.conditional !== true) {
+      throw new AfterbayError("variant-changed", "This track's bytes were replaced by others; begin again from 0");
+    }
+    // Of bytes that nothing names, the rest cannot be had after a while.
+    const stale = !binding && entry.facts.upstreamName === undefined;
+    if (lost || stale) {
+      this.#setCurrent(want, undefined);
+      return undefined;
+    }
+    return await this.#revive(stem);
+  }
+
+  /** Ms since the last reading ended. */
+  #idleMs(stem: string, entry: IndexEntry): number {
+    const { clock } = this.#options;
+    const last = this.#live.get(stem)?.lastReadAt;
+    return last !== undefined ? clock.now() - last : Math.max(0, clock.wall() - entry.playedAt);
+  }
+
+  #currentStem(key: TrackKey & { quality?: Quality }): string | undefined {
+    const quality = key.quality ?? "";
+    return this.#variantsOf(key).find(([, entry]) => entry.qualities.includes(quality))?.[0];
+  }
+
+  #variantsOf(key: TrackKey): [string, IndexEntry][] {
+    return this.#options.index.ofTrack(key).filter(([stem]) => !this.#doomed.has(stem));
+  }
+
+  #setCurrent(key: TrackKey & { quality?: Quality }, stem: string | undefined): void {
+    const quality = key.quality ?? "";
+    const { index } = this.#options;
+    for (const [other, entry] of index.ofTrack(key)) {
+      const has = entry.qualities.includes(quality);
+      if (other === stem && !has) index.put(other, { ...entry, qualities: [...entry.qualities, quality] });
+      if (other !== stem && has) {
+        index.put(other, { ...entry, qualities: entry.qualities.filter((one) => one !== quality) });
+      }
+    }
+  }
+
+  /** The live variant of an index entry. */
+  async #revive(stem: string): Promise<LiveVariant> {
+    const live = this.#live.get(stem) ?? (await this.#loading.get(stem));
+    if (live !== undefined) return live;
+    const entry = this.#options.index.get(stem) as IndexEntry;
+    const quality = entry.qualities.find((one) => one !== "") as Quality | undefined;
+    return await this.#bringToLife(stem, nameOf(entry), entry.facts, quality);
+  }
+
+  #bringToLife(stem: string, name: VariantName, facts: VariantFacts, quality?: Quality): Promise<LiveVariant> {
+    const loading = (async () => {
+      const stored = await this.#options.store.open(name);
+      const variant = new LiveVariant({
+        name,
+        stored,
+        facts,
+        upstream: this.#options.upstream,
+        hooks: this.#hooks,
+        dataSaver: this.#options.dataSaver ?? false,
+        ...(quality === undefined ? {} : { quality }),
+      });
+      this.#live.set(stem, variant);
+      this.#onIdle(variant);
+      return variant;
+    })().finally(() => this.#loading.delete(stem));
+    this.#loading.set(stem, loading);
+    return loading;
+  }
+
+  /** The one opening of a track whose variant is not known: all who come meanwhile wait for it. */
+  #opening(want: Want): Opening {
+    const key = `${trackKey(want)}\n${want.quality ?? ""}`;
+    const running = this.#openings.get(key);
+    if (running !== undefined && !running.fill.signal.aborted) return running;
+    const fill = new Fill({
+      source: want.source,
+      id: want.id,
+      position: want.position,
+      ...(want.quality === undefined ? {} : { quality: want.quality }),
+    });
+    fill.urgency.level = want.level ?? Priority.playback;
+    const promise = this.#openUpstream(fill, want).finally(() => {
+      opening.done = true;
+      if (this.#openings.get(key) === opening) this.#openings.delete(key);
+    });
+    promise.catch(() => {});
+    const opening: Opening = { promise, fill, waiting: 0, done: false };
+    this.#openings.set(key, opening);
+    return opening;
+  }
+
+  async #openUpstream(
+    fill: Fill,
+    want: Want,
+  ): Promise<{ variant: LiveVariant; resolveMs?: number; upstreamMs: number }> {
+    const { clock } = this.#options;
+    const began = clock.now();
+    const opened = await fill.open(this.#options.upstream);
+    const upstreamMs = clock.now() - began;
+    const { resolveMs } = fill.need;
+    try {
+      const variant = await this.#variantFor(opened, want);
+      // The caller takes hold of it in a later turn: the fill keeps it alive until then.
+      variant.adopt(fill, opened);
+      return { variant, upstreamMs, ...(resolveMs === undefined ? {} : { resolveMs }) };
+    } catch (error) {
+      await opened[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The live variant that an upstream's answer belongs to, new or known, which becomes the current one. */
+  async #variantFor(opened: Opened, want: Want): Promise<LiveVariant> {
+    const { index, clock } = this.#options;
+    const { variant: upstreamName, resolverVariant, size, validator } = expectationOf(opened, undefined);
+    const facts: VariantFacts = {
+      ...(upstreamName === undefined ? {} : { upstreamName }),
+      ...(resolverVariant === undefined ? {} : { resolverVariant }),
+      ...(size === undefined ? {} : { size }),
+      ...(validator === undefined ? {} : { validator }),
+      ...(opened.contentType === undefined ? contentTypeHint(opened) : { contentType: opened.contentType }),
+    };
+    const named = { source: want.source, id: want.id, variant: upstreamName ?? `own-${randomBytes(8).toString("hex")}` };
+    const known = index.get(stemOf(named));
+    // The same name for other bytes: a resolver's mistake, or a file replaced in place. The old bytes are parked.
+    const conflicts =
+      known !== undefined &&
+      ((size !== undefined && known.facts.size !== undefined && known.facts.size !== size) ||
+        validatorsConflict(known.facts.validator, validator));
+    const name = conflicts
+      ? { ...named, variant: `${named.variant}~${shortHash(JSON.stringify([size, validator]))}` }
+      : named;
+    const stem = stemOf(name);
+    this.#doomed.delete(stem);
+    this.#lost.delete(stem);
+    const entry = index.get(stem);
+    if (entry === undefined) {
+      index.put(stem, {
+        ...name,
+        qualities: [],
+        facts,
+        meta: metaOf(opened),
+        bytes: 0,
+        complete: false,
+        playedAt: clock.wall(),
+        open: true,
+      });
+    }
+    this.#setCurrent(want, stem);
+    const live = this.#live.get(stem) ?? (await this.#loading.get(stem));
+    return live ?? (await this.#bringToLife(stem, name, entry?.facts ?? facts, want.quality));
+  }
+
+  #describe(stem: string, entry: IndexEntry): StoredTrack {
+    const { source, id, variant, facts, meta = {}, bytes, complete, playedAt } = entry;
+    const live = this.#live.get(stem);
+    return {
+      source,
+      id,
+      variant,
+      facts: live?.facts ?? facts,
+      meta,
+      bytes: live?.stored.bytes ?? bytes,
+      complete: live?.complete ?? complete,
+      playedAt,
+    };
+  }
+
+  /** Brings the index up to date with a live variant. */
+  #save(variant: LiveVariant, changes: { open?: boolean; played?: boolean } = {}): void {
+    const { index, clock } = this.#options;
+    const stem = stemOf(variant.name);
+    const entry = index.get(stem);
+    if (entry === undefined) return;
+    const { open: wasOpen, ...rest } = entry;
+    const open = changes.open ?? wasOpen ?? false;
+    const next: IndexEntry = {
+      ...rest,
+      facts: variant.facts,
+      bytes: variant.stored.bytes,
+      complete: variant.complete,
+      playedAt: changes.played === true ? clock.wall() : entry.playedAt,
+      ...(open ? { open } : {}),
+    };
+    if (JSON.stringify(next) !== JSON.stringify(entry)) index.put(stem, next);
+  }
+
+  #onStored(variant: LiveVariant): void {
+    const { index } = this.#options;
+    const entry = index.get(stemOf(variant.name));
+    // The budget counts at once; the log learns of it when the variant goes idle, or from its map after a crash.
+    if (entry !== undefined && entry.open !== true) this.#save(variant, { open: true });
+    else if (entry !== undefined) index.count(stemOf(variant.name), variant.stored.bytes);
+    if (this.#pausedUntil > 0) {
+      this.#pausedUntil = 0;
+      this.#warned = false;
+      this.#options.log.info({}, "The cache directory takes writes again");
+    }
+    this.#evictSoon();
+  }
+
+  #onStorageError(error: unknown): void {
+    this.#pausedUntil = this.#options.clock.now() + STORE_PAUSE_MS;
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+    if (this.#warned) return;
+    this.#warned = true;
+    this.#options.log.warn({ code }, "Cannot write to the cache directory; playing on without keeping the bytes");
+  }
+
+  #onIdle(variant: LiveVariant): void {
+    const stem = stemOf(variant.name);
+    if (this.#live.get(stem) !== variant || this.#closed) return;
+    if (this.#doomed.has(stem)) {
+      if (!variant.busy) this.#track(this.#remove(stem));
+      return;
+    }
+    this.#save(variant, { open: false, played: variant.lastReadAt !== undefined });
+    this.#later(RELEASE_MS, () => {
+      if (!variant.busy) this.#track(variant.stored.release());
+    });
+    this.#later(IN_USE_MS, () => {
+      if (variant.busy || this.#inUse(stem) || this.#live.get(stem) !== variant) return;
+      this.#live.delete(stem);
+      this.#track(variant.stored.release());
+      this.#evictSoon();
+    });
+  }
+
+  #inUse(stem: string): boolean {
+    const live = this.#live.get(stem);
+    if (live === undefined) return false;
+    if (live.busy) return true;
+    return live.lastReadAt !== undefined && this.#options.clock.now() - live.lastReadAt < IN_USE_MS;
+  }
+
+  #evictSoon(): void {
+    const { index, budget } = this.#options;
+    if (this.#evicting || this.#closed || index.bytes <= budget) return;
+    this.#evicting = true;
+    this.#track(
+      Promise.resolve()
+        .then(() => this.#evict())
+        .finally(() => {
+          this.#evicting = false;
+        }),
+    );
+  }
+
+  async #evict(): Promise<void> {
+    const { index, budget, log } = this.#options;
+    const candidates = new Map<string, EvictionCandidate>();
+    const inUse = new Set<string>();
+    for (const [stem, entry] of index.entries()) {
+      const key = trackKey(entry);
+      if (this.#inUse(stem)) inUse.add(key);
+      const known = candidates.get(key);
+      candidates.set(key, {
+        key,
+        bytes: entry.bytes + (known?.bytes ?? 0),
+        playedAt: Math.max(entry.playedAt, known?.playedAt ?? 0),
+      });
+    }
+    for (const key of inUse) candidates.delete(key);
+    for (const key of chooseVictims(candidates.values(), index.bytes - budget)) {
+      const [source = "", id = ""] = key.split("\n");
+      const bytes = candidates.get(key)?.bytes ?? 0;
+      for (const [stem] of index.ofTrack({ source, id })) {
+        if (!this.#inUse(stem)) await this.#remove(stem);
+      }
+      log.info({ source, bytes }, "Evicted the track that was played longest ago, to keep to the budget");
+    }
+  }
+
+  async #remove(stem: string): Promise<void> {
+    const { index, store } = this.#options;
+    const entry = index.get(stem);
+    const live = this.#live.get(stem);
+    this.#live.delete(stem);
+    this.#lost.delete(stem);
+    index.remove(stem);
+    await live?.stored.release();
+    if (entry !== undefined) await store.delete(nameOf(entry)).catch((error: unknown) => this.#onStorageError(error));
+    this.#doomed.delete(stem);
+  }
+
+  #later(ms: number, act: () => void): void {
+    const cancel = this.#options.clock.after(ms, () => {
+      this.#timers.delete(cancel);
+      act();
+    });
+    this.#timers.add(cancel);
+  }
+
+  #track(work: Promise<void>): void {
+    const kept = work.catch((error: unknown) => this.#onStorageError(error)).finally(() => this.#deletions.delete(kept));
+    this.#deletions.add(kept);
+  }
+}
+
+function nameOf({ source, id, variant }: VariantName): VariantName {
+  return { source, id, variant };
+}
+
+function metaOf(opened: Opened): TrackMeta {
+  const resolution = opened.resolution;
+  return Object.fromEntries(
+    META_FIELDS.flatMap((field) => (resolution?.[field] === undefined ? [] : [[field, resolution[field]]])),
+  );
+}
+
+function contentTypeHint(opened: Opened): { contentType?: string } {
+  const contentType = opened.resolution?.contentType;
+  return contentType === undefined ? {} : { contentType };
+}

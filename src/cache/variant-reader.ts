@@ -1,0 +1,177 @@
+import { AfterbayError, abortReason } from "../errors.ts";
+import { deferred } from "../data-source/aborting.ts";
+import { KiB, type Priority } from "../data-source/data-source.ts";
+import type { Fill } from "./fill.ts";
+import type { LiveVariant } from "./live-variant.ts";
+
+export interface ReaderOptions {
+  /** First byte, inclusive. */
+  readonly start: number;
+  /** Exclusive; Infinity: to the end of the resource. */
+  readonly end: number;
+  readonly level: Priority;
+  readonly signal: AbortSignal;
+  /** Never starts a fill. */
+  readonly offline?: boolean;
+  readonly now: () => number;
+}
+
+/** Bytes read from the store at once: little for a reader that drains slowly, so that hundreds of them cost little. */
+const READ_MIN = 64 * KiB;
+const READ_MAX = 512 * KiB;
+/** A reader that comes back within this time for more is fast, ms. */
+const FAST_MS = 20;
+/** Fills that may end one after the other without bringing the byte that is waited for. */
+const MAX_FRUITLESS = 3;
+
+/** Where the bytes of a reading came from, and how long it took to get the first. */
+export interface ReadingStats {
+  diskBytes: number;
+  upstreamBytes: number;
+  /** Ms that the first byte took from the disk, and from the upstream with the resolver's share in it. */
+  cacheMs?: number;
+  upstreamMs?: number;
+  resolveMs?: number;
+}
+
+/**
+ * One reader of a variant: takes each byte from a fill's memory, else from disk, else waits for a fill that brings it.
+ * Pulled: holds nothing but what it gave last.
+ */
+export class VariantReader implements AsyncIterableIterator<Uint8Array> {
+  readonly stats: ReadingStats = { diskBytes: 0, upstreamBytes: 0 };
+  readonly end: number;
+  level: Priority;
+  /** The next byte to give. */
+  position: number;
+  /** Set when it has waited so long that whoever reads may leave and come back for the same bytes. */
+  patient = false;
+  /** The fill that this reader waits for, while it does. */
+  waitingFor: Fill | undefined;
+
+  readonly #variant: LiveVariant;
+  readonly #options: ReaderOptions;
+  #wake = deferred();
+  #failure: unknown;
+  #done = false;
+  #readSize = READ_MIN;
+  #gaveAt = 0;
+
+  constructor(variant: LiveVariant, options: ReaderOptions) {
+    this.#variant = variant;
+    this.#options = options;
+    this.position = options.start;
+    this.end = options.end;
+    this.level = options.level;
+    options.signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /** Bytes given so far. */
+  get received(): number {
+    return this.position - this.#options.start;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    let bytes: Uint8Array | undefined;
+    try {
+      bytes = await this.#pull();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    if (bytes !== undefined) return { done: false, value: bytes };
+    this.close();
+    return { done: true, value: undefined };
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.close();
+    return { done: true, value: undefined };
+  }
+
+  /** Ends it; needed also if nothing was read. Calling it again does nothing. */
+  close(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#options.signal.removeEventListener("abort", this.#onAbort);
+    this.#variant.onReaderEnd(this);
+    this.waitingFor = undefined;
+    this.wake();
+  }
+
+  wake(): void {
+    const waking = this.#wake;
+    this.#wake = deferred();
+    waking.resolve();
+  }
+
+  fail(error: unknown): void {
+    this.#failure = error;
+    this.wake();
+  }
+
+  readonly #onAbort = (): void => {
+    this.close();
+  };
+
+  async #pull(): Promise<Uint8Array | undefined> {
+    const began = this.#options.now();
+    if (this.#gaveAt > 0) {
+      this.#readSize = began - this.#gaveAt < FAST_MS ? Math.min(this.#readSize * 2, READ_MAX) : READ_MIN;
+    }
+    for (let fruitless = 0; ; ) {
+      if (this.#options.signal.aborted) throw abortReason(this.#options.signal);
+      if (this.#done || this.position >= this.end || this.#variant.endsAt(this.position)) return undefined;
+      const room = Math.min(this.end - this.position, this.#readSize);
+      const fresh = this.#variant.fromMemory(this.position, room);
+      if (fresh !== undefined) return this.#give(fresh, "upstream", began);
+      if (this.#variant.stored.contiguousEnd(this.position) > this.position) {
+        const kept = await this.#variant.fromStore(this.position, room);
+        if (kept !== undefined) return this.#give(kept, "disk", began);
+        continue;
+      }
+      if (this.#options.offline === true) throw new AfterbayError("not-cached", "These bytes are not in the cache");
+      const before = this.position;
+      const fill = this.#variant.fillFor(this.position);
+      await this.#waitFor(fill);
+      const brought = fill.position > before || !fill.ended;
+      fruitless = brought ? 0 : fruitless + 1;
+      if (fruitless > MAX_FRUITLESS) throw new AfterbayError("transient", "The upstream does not send these bytes");
+    }
+  }
+
+  async #waitFor(fill: Fill): Promise<void> {
+    this.waitingFor = fill;
+    const woken = this.#wake.promise;
+    this.#variant.onReaderWaits();
+    await woken;
+    if (this.stats.resolveMs === undefined && fill.need.resolveMs !== undefined) {
+      this.stats.resolveMs = fill.need.resolveMs;
+    }
+    this.waitingFor = undefined;
+    if (this.#failure !== undefined) {
+      const failure = this.#failure;
+      this.#failure = undefined;
+      throw failure;
+    }
+  }
+
+  #give(bytes: Uint8Array, from: "disk" | "upstream", began: number): Uint8Array {
+    const now = this.#options.now();
+    this.position += bytes.length;
+    this.#gaveAt = now;
+    if (from === "disk") {
+      this.stats.diskBytes += bytes.length;
+      this.stats.cacheMs ??= now - began;
+    } else {
+      this.stats.upstreamBytes += bytes.length;
+      this.stats.upstreamMs ??= now - began;
+    }
+    this.#variant.onReaderMoved();
+    return bytes;
+  }
+}

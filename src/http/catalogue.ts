@@ -1,0 +1,102 @@
+import type { StoredTrack, TrackCache } from "../cache/track-cache.ts";
+import { CHUNK_SIZE, type TrackKey } from "../data-source/data-source.ts";
+import type { CatalogueTrack, Resolver } from "../data-source/resolution.ts";
+import type { ApiTrack } from "./api-track.ts";
+import { trackKey } from "./track-path.ts";
+
+/** A listing with more stored tracks than this leaves the maps out: each is read from its own file. */
+const MAX_MAPS = 500;
+
+export interface CatalogueOptions {
+  readonly cache: TrackCache;
+  readonly resolvers: ReadonlyMap<string, Resolver>;
+}
+
+/** What the sources list, together with what is stored. */
+export class Catalogue {
+  readonly #options: CatalogueOptions;
+
+  constructor(options: CatalogueOptions) {
+    this.#options = options;
+  }
+
+  /** All tracks: those that sources list, in their order, then what else is stored. */
+  async list(): Promise<ApiTrack[]> {
+    const { cache, resolvers } = this.#options;
+    const stored = new Map(cache.list().map((track) => [trackKey(track.source, track.id), track]));
+    const withMaps = stored.size <= MAX_MAPS;
+    const tracks: ApiTrack[] = [];
+    for (const [source, resolver] of resolvers) {
+      for (const listed of (await resolver.list?.()) ?? []) {
+        const key = trackKey(source, listed.id);
+        tracks.push(await this.#describe({ source, id: listed.id }, listed, stored.get(key), withMaps));
+        stored.delete(key);
+      }
+    }
+    for (const track of stored.values()) tracks.push(await this.#describe(track, undefined, track, withMaps));
+    return tracks;
+  }
+
+  /** One track with its map; undefined if no source lists it and nothing of it is stored. */
+  async find({ source, id }: TrackKey): Promise<ApiTrack | undefined> {
+    const { cache, resolvers } = this.#options;
+    const listed = (await resolvers.get(source)?.list?.())?.find((track) => track.id === id);
+    const stored = cache.find({ source, id });
+    return listed === undefined && stored === undefined
+      ? undefined
+      : await this.#describe({ source, id }, listed, stored, true);
+  }
+
+  async #describe(
+    { source, id }: TrackKey,
+    listed: CatalogueTrack | undefined,
+    stored: StoredTrack | undefined,
+    withMap: boolean,
+  ): Promise<ApiTrack> {
+    const { id: _id, size: listedSize, contentType: listedType, ...listedMeta } = listed ?? { id };
+    const size = stored?.facts.size ?? listedSize;
+    const contentType = stored?.facts.contentType ?? listedType;
+    return {
+      source,
+      id,
+      key: trackKey(source, id),
+      ...listedMeta,
+      ...stored?.meta,
+      ...(stored === undefined ? {} : { variant: stored.variant }),
+      ...(contentType === undefined ? {} : { contentType }),
+      ...(size === undefined ? {} : { size }),
+      cachedBytes: stored?.bytes ?? 0,
+      complete: stored?.complete ?? false,
+      pinned: false,
+      chunkSize: CHUNK_SIZE,
+      ...(withMap && size !== undefined ? await this.#map(stored, size) : { chunks: "", spans: [] }),
+      ...(stored === undefined ? {} : { lastPlayedAt: new Date(stored.playedAt).toISOString() }),
+    };
+  }
+
+  async #map(stored: StoredTrack | undefined, size: number): Promise<Pick<ApiTrack, "chunks" | "spans">> {
+    if (stored === undefined) return { chunks: ".".repeat(Math.ceil(size / CHUNK_SIZE)), spans: [] };
+    const { cache } = this.#options;
+    const spans = await cache.spans(stored);
+    const fetching = cache.liveVariant(stored)?.fillSpans() ?? [];
+    return { chunks: chunkMap(size, spans, fetching), spans: spans.map(({ start, end }) => [start, end]) };
+  }
+}
+
+interface Stretch {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** One character per chunk: `#` whole on disk, `-` being fetched, `=` partly on disk, `.` absent. Both lists in order. */
+export function chunkMap(size: number, spans: readonly Stretch[], fetching: readonly Stretch[]): string {
+  let map = "";
+  for (let start = 0; start < size; start += CHUNK_SIZE) {
+    const end = Math.min(start + CHUNK_SIZE, size);
+    const overlaps = (stretch: Stretch): boolean => stretch.start < end && stretch.end > start;
+    if (spans.some((span) => span.start <= start && span.end >= end)) map += "#";
+    else if (fetching.some(overlaps)) map += "-";
+    else map += spans.some(overlaps) ? "=" : ".";
+  }
+  return map;
+}

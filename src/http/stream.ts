@@ -1,0 +1,257 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { LiveVariant } from "../cache/live-variant.ts";
+import type { OpenTrack, TrackCache, Want } from "../cache/track-cache.ts";
+import type { ReadingStats, VariantReader } from "../cache/variant-reader.ts";
+import type { Clock } from "../data-source/clock.ts";
+import type { Quality, TrackKey } from "../data-source/data-source.ts";
+import { AfterbayError, isAfterbayError } from "../errors.ts";
+import { etagOf, judgePreconditions, rangeApplies } from "./conditional.ts";
+import { sendProblem } from "./problem.ts";
+import { contentRange, parseRange, unsatisfied } from "./ranges.ts";
+
+export interface StreamOptions {
+  readonly cache: TrackCache;
+  readonly clock: Clock;
+  /** Ms until an answer must have begun, if only with an error. */
+  readonly firstByteMs: number;
+  /** Ms that a client which has its headers waits for the first byte. */
+  readonly patienceMs: number;
+}
+
+export interface StreamWant extends TrackKey {
+  readonly quality?: Quality;
+  readonly offline?: boolean;
+}
+
+/** Headers go out this long before an error would have to, if length and type are known, ms. */
+const HEADERS_AHEAD_MS = 500;
+
+/** What is to be sent: bytes [start, end) of the track, with the headers that say so. */
+interface Plan {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly start: number;
+  /** Exclusive; undefined where the size is not known. */
+  readonly end: number | undefined;
+  readonly hasBody: boolean;
+}
+
+/**
+ * Answers `GET` and `HEAD` for a track as RFC 9110 says. Errors before the first byte are problem+json; after it the
+ * socket is destroyed, so that a player resumes with a Range and takes no error text for music.
+ */
+export function streamHandler(options: StreamOptions) {
+  return async (request: IncomingMessage, response: ServerResponse, want: StreamWant): Promise<void> => {
+    const gone = new AbortController();
+    const onClose = (): void => gone.abort(new DOMException("The client has left", "AbortError"));
+    response.once("close", onClose);
+    try {
+      await new Answer(options, request, response, want, gone).send();
+    } catch (error) {
+      if (gone.signal.aborted && !isAfterbayError(gone.signal.reason)) response.destroy();
+      else if (response.headersSent) response.destroy();
+      else sendProblem(response, isAfterbayError(gone.signal.reason) ? gone.signal.reason : error);
+    } finally {
+      response.off("close", onClose);
+    }
+  };
+}
+
+class Answer {
+  readonly #options: StreamOptions;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #want: StreamWant;
+  readonly #gone: AbortController;
+  readonly #began: number;
+
+  constructor(
+    options: StreamOptions,
+    request: IncomingMessage,
+    response: ServerResponse,
+    want: StreamWant,
+    gone: AbortController,
+  ) {
+    this.#options = options;
+    this.#request = request;
+    this.#response = response;
+    this.#want = want;
+    this.#gone = gone;
+    this.#began = options.clock.now();
+  }
+
+  async send(): Promise<void> {
+    // Two rounds: a track that turns out to have been replaced is begun anew, if the client begins at 0 anyway.
+    for (let round = 0; ; round += 1) {
+      const track = await this.#enter();
+      try {
+        const plan = this.#plan(track.variant);
+        if (!plan.hasBody || this.#request.method === "HEAD") {
+          this.#response.writeHead(plan.status, { ...plan.headers, ...this.#diagnostics(track, plan, undefined) });
+          this.#response.end();
+          return;
+        }
+        const reader = track.read(plan.start, plan.end ?? Number.POSITIVE_INFINITY);
+        try {
+          const first = await this.#first(track, plan, reader);
+          await this.#pump(plan, reader, first);
+          return;
+        } catch (error) {
+          const again = isAfterbayError(error, "variant-changed") && plan.start === 0 && round === 0;
+          if (!again || this.#response.headersSent) throw error;
+        } finally {
+          reader.close();
+        }
+      } finally {
+        track.close();
+      }
+    }
+  }
+
+  async #enter(): Promise<OpenTrack> {
+    const { range, "if-range": ifRange } = this.#request.headers;
+    const asked = parseRange(range, undefined);
+    const want: Want = {
+      ...this.#want,
+      position: asked.kind === "range" ? asked.start : 0,
+      conditional: ifRange !== undefined,
+      signal: this.#gone.signal,
+    };
+    const cancel = this.#options.clock.after(this.#options.firstByteMs, () => this.#giveUp());
+    try {
+      return await this.#options.cache.enter(want);
+    } finally {
+      cancel();
+    }
+  }
+
+  #giveUp(): void {
+    this.#gone.abort(new AfterbayError("upstream-timeout", "The source took too long to answer"));
+  }
+
+  #plan(variant: LiveVariant): Plan {
+    const { source, id } = this.#want;
+    const { size } = variant;
+    const headers: Record<string, string> = {
+      "content-type": variant.contentType ?? "application/octet-stream",
+      "cache-control": "no-cache",
+      "x-content-type-options": "nosniff",
+    };
+    // Of an unknown length nothing can be promised: no ranges, no tag, no length.
+    if (size === undefined) return { status: 200, headers, start: 0, end: undefined, hasBody: true };
+    const etag = etagOf(source, id, variant.name.variant);
+    headers.etag = etag;
+    headers["accept-ranges"] = "bytes";
+    const verdict = judgePreconditions(this.#request.headers, etag);
+    if (verdict === "not-modified") return { status: 304, headers: { etag }, start: 0, end: 0, hasBody: false };
+    if (verdict === "precondition-failed") {
+      return { status: 412, headers: { "content-length": "0" }, start: 0, end: 0, hasBody: false };
+    }
+    const isGet = this.#request.method === "GET";
+    const applies = isGet && rangeApplies(one(this.#request.headers["if-range"]), etag);
+    const asked = parseRange(applies ? this.#request.headers.range : undefined, size);
+    if (asked.kind === "unsatisfiable") {
+      const refusal = { "content-range": unsatisfied(size), "content-length": "0", "accept-ranges": "bytes", etag };
+      return { status: 416, headers: refusal, start: 0, end: 0, hasBody: false };
+    }
+    if (asked.kind === "range") {
+      const end = asked.end ?? size;
+      headers["content-range"] = contentRange(asked.start, end, size);
+      headers["content-length"] = String(end - asked.start);
+      return { status: 206, headers, start: asked.start, end, hasBody: true };
+    }
+    headers["content-length"] = String(size);
+    return { status: 200, headers, start: 0, end: size, hasBody: size > 0 };
+  }
+
+  /** Waits for the first byte, then sends the headers; sends them ahead of it where it is late and they are known. */
+  async #first(track: OpenTrack, plan: Plan, reader: VariantReader): Promise<IteratorResult<Uint8Array, undefined>> {
+    const { clock, firstByteMs, patienceMs } = this.#options;
+    const before = this.#cacheStatus(track.variant, plan);
+    const left = this.#began + firstByteMs - clock.now();
+    let cancel = (): void => {};
+    const wait = (ms: number, act: () => void): void => {
+      cancel = clock.after(Math.max(0, ms), () => {
+        // Whoever comes back for these bytes is to find them on their way.
+        reader.patient = true;
+        act();
+      });
+    };
+    const sendHeaders = (): void => {
+      this.#response.writeHead(plan.status, { ...plan.headers, ...this.#diagnostics(track, plan, before, reader.stats) });
+    };
+    if (plan.end === undefined || track.variant.contentType === undefined) wait(left, () => this.#giveUp());
+    else {
+      wait(left - HEADERS_AHEAD_MS, () => {
+        sendHeaders();
+        this.#response.flushHeaders();
+        wait(this.#began + patienceMs - clock.now(), () => this.#giveUp());
+      });
+    }
+    try {
+      const first = await reader.next();
+      if (!this.#response.headersSent) sendHeaders();
+      return first;
+    } finally {
+      cancel();
+    }
+  }
+
+  async #pump(plan: Plan, reader: VariantReader, first: IteratorResult<Uint8Array, undefined>): Promise<void> {
+    const response = this.#response;
+    const signal = this.#gone.signal;
+    for (let result = first; result.done !== true; result = await reader.next()) {
+      if (!response.write(result.value) && !signal.aborted) await drained(response);
+      if (signal.aborted) return;
+    }
+    const sent = reader.position - plan.start;
+    // The length was announced: what is missing of it must not look like an end.
+    if (plan.end !== undefined && sent !== plan.end - plan.start) response.destroy();
+    else response.end();
+  }
+
+  #cacheStatus(variant: LiveVariant, plan: Plan): string {
+    const end = plan.end ?? Number.POSITIVE_INFINITY;
+    const holes = variant.stored.missing(plan.start, end);
+    if (holes.length === 0) return "afterbay; hit";
+    const [first] = holes;
+    const nothing = holes.length === 1 && first?.start === plan.start && first.end === end;
+    return `afterbay; fwd=${nothing ? "miss" : "partial"}${variant.storing ? "; stored" : ""}`;
+  }
+
+  #diagnostics(
+    track: OpenTrack,
+    plan: Plan,
+    cacheStatus: string | undefined,
+    stats?: ReadingStats,
+  ): Record<string, string> {
+    const resolve = track.timing.resolveMs ?? stats?.resolveMs;
+    const upstream = (track.timing.upstreamMs ?? 0) + (stats?.upstreamMs ?? 0);
+    const timings = [
+      ["resolve", resolve],
+      ["upstream", upstream > 0 ? upstream : undefined],
+      ["cache", stats?.cacheMs],
+    ].flatMap(([name, ms]) => (typeof ms === "number" ? [`${name};dur=${ms.toFixed(1)}`] : []));
+    return {
+      "cache-status": cacheStatus ?? this.#cacheStatus(track.variant, plan),
+      ...(timings.length === 0 ? {} : { "server-timing": timings.join(", ") }),
+    };
+  }
+}
+
+function one(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header;
+}
+
+/** Settles when more can be written, or when nobody is there any more to write to. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off("drain", done);
+      response.off("close", done);
+      resolve();
+    };
+    response.on("drain", done);
+    response.on("close", done);
+  });
+}
