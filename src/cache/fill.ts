@@ -262,7 +262,7 @@ export class Fill {
     this.#trim();
   }
 
-  /** Frees memory from the oldest on: what is stored beyond the tail, and what no reader is coming to. */
+  /** Frees memory from the oldest on: what is stored beyond the tail, and what can not be stored and no reader is coming to. */
   #trim(): void {
     const variant = this.#variant;
     if (variant === undefined) return;
@@ -271,7 +271,8 @@ export class Fill {
       if (entry === undefined || (!this.ended && this.#memoryBytes - entry.bytes.length < TAIL)) return;
       const end = entry.start + entry.bytes.length;
       const stored = variant.stored.missing(entry.start, end).length === 0;
-      if (!stored && variant.slowestReader(this) < end) return;
+      const onItsWay = (this.#writer?.pendingBytes ?? 0) > 0;
+      if (!stored && (onItsWay || variant.slowestReader(this) < end)) return;
       this.#memory.shift();
       this.#memoryBytes -= entry.bytes.length;
     }

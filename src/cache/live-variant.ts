@@ -11,6 +11,7 @@ import {
 import { OVERLAP } from "../data-source/resuming.ts";
 import type { StoredVariant, VariantName } from "./chunk-store.ts";
 import { Fill, isAbort } from "./fill.ts";
+import { type Span, subtract } from "./piece-table.ts";
 import { VariantReader, type ReaderOptions } from "./variant-reader.ts";
 
 /** What is known of a variant besides its bytes. */
@@ -197,6 +198,15 @@ export class LiveVariant {
       this.#hooks.onChanged(this);
     }
     return bytes;
+  }
+
+  /** The holes in [start, end) that neither the store nor a fill's memory can serve. */
+  missing(start: number, end: number): Span[] {
+    let holes = this.stored.missing(start, end);
+    for (const { memoryStart, position } of this.#fills) {
+      holes = holes.flatMap((hole) => subtract(hole, { start: memoryStart, end: position }));
+    }
+    return holes;
   }
 
   /** The fill that will bring the byte at `position`; a new one, if none will. */

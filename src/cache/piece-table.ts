@@ -128,6 +128,15 @@ export class PieceTable {
   }
 }
 
+/** What is left of `span` without `other`: nothing, one stretch or two. */
+export function subtract(span: Span, other: Span): Span[] {
+  if (other.start >= other.end || other.end <= span.start || other.start >= span.end) return [span];
+  return [
+    { start: span.start, end: other.start },
+    { start: other.end, end: span.end },
+  ].filter(({ start, end }) => start < end);
+}
+
 /** The index of the chunk that holds `position`. */
 export function chunkOf(position: number): number {
   return Math.floor(position / CHUNK_SIZE);

@@ -167,7 +167,7 @@ async function page({ options, response }: Call): Promise<void> {
     version: options.version,
   });
   // Its players can send no header: whoever was let in to the page is let in to what it plays.
-  const cookie = options.token === undefined ? {} : { "set-cookie": tokenCookie(options.token) };
+  const cookie: Record<string, string> = options.token === undefined ? {} : { "set-cookie": tokenCookie(options.token) };
   send(response, 200, "text/html; charset=utf-8", html, { "content-security-policy": csp, ...cookie });
 }
 

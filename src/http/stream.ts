@@ -91,6 +91,9 @@ class Answer {
           this.#response.end();
           return;
         }
+        if (this.#want.offline === true && track.variant.missing(plan.start, plan.end ?? plan.start + 1).length > 0) {
+          throw new AfterbayError("not-cached", "Not all of these bytes are in the cache");
+        }
         const reader = track.read(plan.start, plan.end ?? Number.POSITIVE_INFINITY);
         try {
           const first = await this.#first(track, plan, reader);
@@ -212,7 +215,7 @@ class Answer {
 
   #cacheStatus(variant: LiveVariant, plan: Plan): string {
     const end = plan.end ?? Number.POSITIVE_INFINITY;
-    const holes = variant.stored.missing(plan.start, end);
+    const holes = variant.missing(plan.start, end);
     if (holes.length === 0) return "afterbay; hit";
     const [first] = holes;
     const nothing = holes.length === 1 && first?.start === plan.start && first.end === end;
