@@ -110,16 +110,22 @@ describe("request", () => {
   });
 
   it.each([
-    ["no response", "SPDY/9 yes\r\n\r\n"],
-    ["a broken status", "HTTP/1.1 OK\r\n\r\n"],
-    ["a broken header", "HTTP/1.1 200 OK\r\nnothing\r\n\r\n"],
-    ["a broken length", "HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nhi"],
-    ["two framings", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"],
-    ["a broken chunk size", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"],
-    ["a chunk too long", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n"],
-  ])("refuses %s", async (_what, response) => {
+    ["no response", "SPDY/9 yes\r\n\r\n", "Not a response"],
+    ["a broken status", "HTTP/1.1 OK\r\n\r\n", "Not a status line"],
+    ["a broken header", "HTTP/1.1 200 OK\r\nnothing\r\n\r\n", "Not a header"],
+    ["a broken length", "HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nhi", "Not a Content-Length"],
+    ["two framings", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", "Both"],
+    ["a broken chunk size", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "Not a chunk size"],
+    [
+      "a chunk too long",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
+      "does not end with CRLF",
+    ],
+  ])("refuses %s", async (_what, response, message) => {
     script = [[response]];
-    await expect(request({ port })).rejects.toThrow(FramingError);
+    const failing = request({ port });
+    await expect(failing).rejects.toThrow(FramingError);
+    await expect(failing).rejects.toThrow(message);
     await eventually(() => expect(sockets[0]?.readableEnded || sockets[0]?.destroyed).toBe(true));
   });
 
@@ -170,6 +176,13 @@ describe("a connection", () => {
     await connection.request({});
     await new Promise((resolve) => setTimeout(resolve, 20));
     await expect(connection.request({})).rejects.toThrow("7 bytes between two responses");
+  });
+
+  it("is given up with a response that is not read to its end", async () => {
+    script = [["HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhello"]];
+    const connection = await connect({ port });
+    expect(text((await connection.request({ readBytes: 2 })).body)).toBe("he");
+    await eventually(() => expect(sockets[0]?.readableEnded || sockets[0]?.destroyed).toBe(true));
   });
 
   it("knows when the server has ended it", async () => {

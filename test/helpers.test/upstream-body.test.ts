@@ -139,8 +139,15 @@ describe("slow", () => {
   });
 });
 
-describe("raw surplus on a kept connection", () => {
-  it("is a framing error for whoever sends the next request", async () => {
+describe("on a kept connection", () => {
+  it("a Content-Length that is too long ends it, so that the client sees the lack", async () => {
+    up.script("song", [{ do: { contentLength: { add: 10 } } }]);
+    const connection = await connect(up);
+    const response = await connection.request({ path: "/song", signal: AbortSignal.timeout(2000) });
+    expect(response).toMatchObject({ complete: false, closed: true, headers: { connection: "close" } });
+  });
+
+  it("raw surplus is a framing error for whoever sends the next request", async () => {
     up.script("song", [{ do: { surplus: { bytes: 50, counted: "raw" } } }]);
     const connection = await connect(up);
     expect(await connection.request({ path: "/song", headers: { range: "bytes=0-99" } })).toMatchObject({

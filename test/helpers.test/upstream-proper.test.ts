@@ -129,6 +129,7 @@ describe("an unscripted upstream", () => {
     up.resource("a b/ü?", { content: "hello", contentType: "text/plain", etag: "none" });
     expect(await get({}, { path: "/empty" })).toMatchObject({ status: 200, complete: true, body: { length: 0 } });
     expect(await get({ range: "bytes=0-" }, { path: "/empty" })).toMatchObject({ status: 416 });
+    expect(await get({ range: "bytes=-5" }, { path: "/empty" })).toMatchObject({ status: 200, complete: true });
     assertBytes((await get({ range: "bytes=0-" }, { path: "/one" })).body, up.bytesOf("one", 1, 0, 1));
     const odd = await get({ range: "bytes=1-3" }, { path: new URL(up.url("a b/ü?")).pathname });
     expect(Buffer.from(odd.body).toString()).toBe("ell");
