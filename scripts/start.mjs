@@ -11,6 +11,17 @@ if (buildIsStale()) {
   if (!result.ok) fail("The build failed; see above.", result.output);
 }
 
+// npm puts a shell in between that does not pass SIGTERM on. Once it is gone, so is whoever wanted this server.
+if (process.env.npm_lifecycle_event === "start") {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    process.kill(process.pid, "SIGTERM");
+  }, 250);
+  watch.unref();
+}
+
 // In this very process: signals, stdin and the exit code then need no passing on.
 const main = join(root, "dist", "cli", "main.js");
 process.argv = [process.execPath, main, "serve", ...process.argv.slice(2)];

@@ -1,7 +1,7 @@
 import type { EventEmitter } from "node:events";
 import type { Readable } from "node:stream";
 import type { Environment } from "./settings.ts";
-import type { CreateServer } from "./server.ts";
+import type { CreateServer } from "./create-server.ts";
 
 export interface Output {
   write(text: string): unknown;

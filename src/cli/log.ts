@@ -1,7 +1,7 @@
 import { pino } from "pino";
 import type { Output } from "./io.ts";
 import { redactFields, redactText } from "./redact.ts";
-import type { Logger } from "./server.ts";
+import type { Logger } from "../proxy.ts";
 
 /** From all to nothing. */
 export const levels = ["debug", "info", "warn", "error", "silent"] as const;

@@ -17,7 +17,7 @@ import {
   toggle,
 } from "./flags.ts";
 import { type Level, levels } from "./log.ts";
-import type { ServerOptions } from "./server.ts";
+import type { ServerOptions } from "./create-server.ts";
 import { type Environment, setting } from "./settings.ts";
 
 const qualities = ["low", "medium", "high", "ultra"] as const;

@@ -1,7 +1,7 @@
-import type { Io } from "./io.ts";
+import type { Io, Output } from "./io.ts";
 import { createLog } from "./log.ts";
 import { explain, Failure } from "./problems.ts";
-import type { Server } from "./server.ts";
+import type { Server } from "./create-server.ts";
 import { type ServeSettings, serveSettings } from "./serve-settings.ts";
 import { stopping } from "./stopping.ts";
 import { version } from "./version.ts";
@@ -13,7 +13,7 @@ export async function serve(given: (name: string) => readonly string[], io: Io):
   const stop = stopping(io.signals, io.exit, settings.exitWithParent ? io.stdin : undefined);
   try {
     const server = await io.createServer({ ...settings.server, log });
-    if (!stop.now()) io.stdout.write(announcement(server, settings));
+    if (!stop.now()) await announce(server, settings, io.stdout, stop.asked);
     await stop.asked;
     await server.close();
   } catch (error) {
@@ -24,13 +24,17 @@ export async function serve(given: (name: string) => readonly string[], io: Io):
   }
 }
 
-function announcement({ url, firstTrack }: Server, { json, server }: ServeSettings): string {
-  if (json) return `${JSON.stringify({ event: "ready", url, pid: process.pid, version })}\n`;
+async function announce(server: Server, settings: ServeSettings, output: Output, stop: Promise<void>): Promise<void> {
+  const { url } = server;
+  if (settings.json) {
+    output.write(`${JSON.stringify({ event: "ready", url, pid: process.pid, version })}\n`);
+    return;
+  }
   // A terminal's scrollback is no place for the token itself.
-  const secret = server.token === undefined ? "" : "?token=TOKEN";
-  const lines = [`Listening on ${url}${secret && `/${secret}`} (open it in a browser)`];
-  // Quotes, since shells take a question mark for a pattern.
-  const stream = `${url}/stream/${firstTrack?.key}${secret}`;
-  if (firstTrack !== undefined) lines.push(`Try: mpv ${secret ? `'${stream}'` : stream}`);
-  return `${lines.join("\n")}\n`;
+  const secret = settings.server.token === undefined ? "" : "?token=TOKEN";
+  output.write(`Listening on ${url}${secret && `/${secret}`} (open it in a browser)\n`);
+  // A list may take its time, or may not be had.
+  const stream = await Promise.race([server.sampleUrl().catch(() => undefined), stop]);
+  // Shells take a question mark for a pattern.
+  if (typeof stream === "string") output.write(`Try: mpv ${secret ? `'${stream}${secret}'` : stream}\n`);
 }

@@ -2,7 +2,7 @@ import { EventEmitter } from "node:events";
 import { PassThrough } from "node:stream";
 import type { Io, Output } from "../../src/cli/io.ts";
 import { run } from "../../src/cli/program.ts";
-import type { CreateServer, ServerOptions } from "../../src/cli/server.ts";
+import type { CreateServer, Server, ServerOptions } from "../../src/cli/create-server.ts";
 
 class Captured implements Output {
   text = "";
@@ -44,7 +44,7 @@ export function start({ argv, env = {}, isTTY = false, createServer }: World) {
     return (
       server ?? {
         url: `http://${options.host}:${options.port}`,
-        firstTrack: { key: "demo/yaman" },
+        sampleUrl: async () => `http://${options.host}:${options.port}/stream/yaman`,
         close: async () => {
           closed.times++;
         },
@@ -54,6 +54,11 @@ export function start({ argv, env = {}, isTTY = false, createServer }: World) {
   const io: Io = { env, stdin, stdout, stderr, signals, exit: (code) => exits.push(code), createServer: create };
   const code = run(argv, io);
   return { code, started, exits, stdout, stderr, signals, stdin, closed };
+}
+
+/** A server without tracks. */
+export function emptyServer(close: () => Promise<void>): Server {
+  return { url: "http://127.0.0.1:1", sampleUrl: async () => undefined, close };
 }
 
 /** Waits until `serve` has said that it is ready. */

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import manifest from "../../package.json" with { type: "json" };
-import { ready, start } from "./fake-io.ts";
+import { emptyServer, ready, start } from "./fake-io.ts";
 
 function failingWith(error: unknown) {
   return start({ argv: ["serve", "--cache-dir", "/music"], createServer: () => Promise.reject(error) });
@@ -37,7 +37,7 @@ describe("what serve says when it is ready", () => {
     await ready(program);
     expect(program.stdout.lines).toEqual([
       "Listening on http://127.0.0.1:8085 (open it in a browser)",
-      "Try: mpv http://127.0.0.1:8085/stream/demo/yaman",
+      "Try: mpv http://127.0.0.1:8085/stream/yaman",
     ]);
     program.signals.emit("SIGINT");
     expect(await program.code).toBe(0);
@@ -106,7 +106,7 @@ describe("stopping", () => {
       argv: ["serve"],
       createServer: async () => {
         await starting;
-        return { url: "http://127.0.0.1:1", close };
+        return emptyServer(close);
       },
     });
     while (program.started.length === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -120,7 +120,7 @@ describe("stopping", () => {
   it("exits after less than 2 s though the server will not close, and at once on a second signal", async () => {
     const program = start({
       argv: ["serve"],
-      createServer: async () => ({ url: "http://127.0.0.1:1", close: () => new Promise<void>(() => {}) }),
+      createServer: async () => emptyServer(() => new Promise<void>(() => {})),
     });
     await ready(program);
     const askedAt = performance.now();
@@ -171,7 +171,7 @@ describe("a failure exits 1 with one line and no stack", () => {
   it("fails too when closing does", async () => {
     const program = start({
       argv: ["serve"],
-      createServer: async () => ({ url: "http://127.0.0.1:1", close: () => Promise.reject(systemError("ENOSPC")) }),
+      createServer: async () => emptyServer(() => Promise.reject(systemError("ENOSPC"))),
     });
     await ready(program);
     program.signals.emit("SIGTERM");

@@ -1,0 +1,77 @@
+import type { Quality } from "../data-source/data-source.ts";
+import { ConfigError } from "../errors.ts";
+import { createProxy, type Logger, type Proxy } from "../proxy.ts";
+import { openSource, type Source } from "../resolvers/index.ts";
+import { validateResolution } from "../resolvers/validate-resolution.ts";
+import { version } from "./version.ts";
+
+export interface ServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly cacheDir: string;
+  /** Bytes. */
+  readonly cacheSize: number;
+  /** Each `[NAME=]SPEC`; the first is the default one. */
+  readonly sources: readonly string[];
+  readonly token?: string;
+  readonly allowHosts: readonly string[];
+  readonly allowOrigins: readonly string[];
+  readonly allowPrivate: boolean;
+  /** Bytes. */
+  readonly maxWindow?: number;
+  readonly firstByteMs: number;
+  readonly patienceMs: number;
+  readonly dataSaver: boolean;
+  readonly quality?: Quality;
+  readonly log: Logger;
+}
+
+export interface Server {
+  readonly url: string;
+  /** The address of some track of the default source, where that can list its tracks. */
+  sampleUrl(): Promise<string | undefined>;
+  close(): Promise<void>;
+}
+
+export type CreateServer = (options: ServerOptions) => Promise<Server>;
+
+/** Opens the sources, puts a proxy before them and listens. Whatever fails, nothing is left open. */
+export const createServer: CreateServer = async ({ host, port, token, allowHosts, allowOrigins, ...rest }) => {
+  const sources = await openSources(rest.sources);
+  let close = () => closeAll(sources);
+  try {
+    const proxy = await createProxy({ ...rest, sources, validate: validateResolution, version });
+    close = () => proxy.close();
+    const { url } = await proxy.listen({ host, port, token, allowHosts, allowOrigins });
+    return { url, close, sampleUrl: () => sample(sources, proxy) };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+};
+
+async function openSources(specs: readonly string[]): Promise<Source[]> {
+  const sources: Source[] = [];
+  try {
+    for (const spec of specs) {
+      const source = await openSource(spec);
+      sources.push(source);
+      if (sources.some((other) => other !== source && other.key === source.key)) {
+        throw new ConfigError(`Two sources are called ${source.key}; name one with --source NAME=SPEC`);
+      }
+    }
+    return sources;
+  } catch (error) {
+    await closeAll(sources);
+    throw error;
+  }
+}
+
+async function closeAll(sources: readonly Source[]): Promise<void> {
+  for (const { resolver } of sources) await resolver.close?.();
+}
+
+async function sample([first]: readonly Source[], proxy: Proxy): Promise<string | undefined> {
+  const [track] = (await first?.resolver.list?.()) ?? [];
+  return track === undefined ? undefined : proxy.urlFor(track.id);
+}
