@@ -13,7 +13,7 @@ const run =
     capture(bin(name), args);
 
 const steps = [
-  ["format", run("biome", "format", ...(fix ? ["--write"] : []), ".")],
+  ["format", run("biome", "format", "--reporter=summary", ...(fix ? ["--write"] : []), ".")],
   ["lint", run("oxlint", "--type-aware", "--deny-warnings")],
   ["imports", imports],
   ["types", run("tsc", "-p", "tsconfig.json")],

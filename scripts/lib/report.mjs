@@ -1,7 +1,7 @@
 /**
  * Counts vitest's JSON report. A file that failed without a failed test of its own (it did not load, a hook threw)
- * counts as one failure: nothing that went wrong may hide behind "0 failed". `skippedSuites` names each outermost
- * suite (or file) that has tests and ran none.
+ * counts as one failure: nothing that went wrong may hide behind "0 failed". `skippedSuites` names each suite
+ * that has tests of its own and ran none.
  */
 export function count(report) {
   let passed = 0;
@@ -12,7 +12,7 @@ export function count(report) {
     const suites = new Map();
     let failedHere = 0;
     for (const test of file.assertionResults) {
-      const name = test.ancestorTitles.find((title) => title !== "") ?? "";
+      const name = test.ancestorTitles.filter((title) => title !== "").join(" > ");
       const ran = test.status === "passed" || test.status === "failed";
       suites.set(name, (suites.get(name) ?? false) || ran);
       if (test.status === "passed") passed++;

@@ -2,7 +2,11 @@ import { describe, expect, it } from "vitest";
 import { count, summary } from "../../scripts/lib/report.mjs";
 
 function file(name: string, status: string, ...tests: [suite: string, status: string][]) {
-  const assertionResults = tests.map(([suite, result]) => ({ ancestorTitles: [suite], title: "does", status: result }));
+  const assertionResults = tests.map(([suite, result]) => ({
+    ancestorTitles: suite.split(" > "),
+    title: "does",
+    status: result,
+  }));
   return { name, status, assertionResults };
 }
 
@@ -26,9 +30,22 @@ describe("the line at the end of a test run", () => {
 
   it("names the suites that ran nothing, and never counts them as passed", () => {
     const counts = count({
-      testResults: [file("a", "passed", ["mpv", "skipped"], ["mpv", "pending"], ["x", "passed"], ["x", "todo"])],
+      testResults: [
+        file(
+          "a",
+          "passed",
+          ["mpv", "skipped"],
+          ["mpv", "pending"],
+          ["x", "passed"],
+          ["x", "todo"],
+          ["x > y", "skipped"],
+        ),
+      ],
     });
-    expect(counts.skippedSuites).toEqual([{ file: "a", suite: "mpv" }]);
-    expect(summary(counts)).toBe("1 passed, 0 failed, 3 skipped");
+    expect(counts.skippedSuites).toEqual([
+      { file: "a", suite: "mpv" },
+      { file: "a", suite: "x > y" },
+    ]);
+    expect(summary(counts)).toBe("1 passed, 0 failed, 4 skipped");
   });
 });
