@@ -20,8 +20,11 @@ import { PieceWriter } from "./piece-writer.ts";
 
 /** The next window opens when a reader is within this many bytes of where it begins. */
 const AHEAD = 1 * MiB;
-/** Without readers, a fill runs on at most this many bytes past its last reader. */
+/** Without readers, a fill's first window runs on at most this many bytes past its last reader. */
 const RUN_ON = 512 * KiB;
+/** Later windows are cut in the first pause of this length (ms), or after this many bytes. */
+const PAUSE_MS = 3;
+const IN_FLIGHT = 64 * KiB;
 /** Bytes kept in memory behind the edge although they are stored, for readers that follow closely. */
 const TAIL = 256 * KiB;
 /** Bytes kept in memory that are not stored; then the upstream waits for the slowest reader. */
@@ -202,18 +205,30 @@ export class Fill {
 
   /** The last reader left: finish what is cheap to finish. */
   #runOn(leaving: LeavingReader): void {
+    const variant = this.#variant as LiveVariant;
     const nothingCame = this.#accepted === 0 && leaving.received === 0;
-    const windowEnd = this.#window?.end ?? Number.POSITIVE_INFINITY;
-    // The first window is what a player probes with and comes back to; a later one may be as large as what was played.
-    const cheap = this.#windows <= 1 || this.sequential;
-    const saves = this.#variant?.dataSaver === true;
-    if (saves || (!leaving.patient && (nothingCame || !cheap))) {
+    if (!leaving.patient && (nothingCame || variant.dataSaver)) {
       this.stop(new DOMException("Nobody wants these bytes any more", "AbortError"));
       return;
     }
-    this.#runOnEnd = Math.min(windowEnd, leaving.position + RUN_ON);
+    // The first window is what a player probes with and comes back to; a later one may be larger than all it played.
+    const cheap = this.#windows <= 1 || this.sequential || leaving.patient;
+    const farthest = cheap ? leaving.position + RUN_ON : this.position + IN_FLIGHT;
+    this.#runOnEnd = Math.min(this.#window?.end ?? Number.POSITIVE_INFINITY, farthest);
+    this.urgency.level = Priority.abandoned;
+    if (!cheap) this.#stopInPause();
+    // What is asked for already and would end here ends by itself.
     if (this.position >= this.#runOnEnd) this.stop(new DOMException("Nobody wants these bytes any more", "AbortError"));
-    else this.urgency.level = Priority.abandoned;
+  }
+
+  /** Ends the request when what was sent already has arrived, so that none of it is fetched a second time. */
+  #stopInPause(): void {
+    const at = this.position;
+    this.#variant?.after(PAUSE_MS, () => {
+      if (this.ended || this.#runOnEnd === Number.POSITIVE_INFINITY) return;
+      if (this.position > at) this.#stopInPause();
+      else this.stop(new DOMException("Nobody wants these bytes any more", "AbortError"));
+    });
   }
 
   async #admit(window: Window): Promise<Admission> {

@@ -39,6 +39,7 @@ export interface LiveVariantHooks {
   /** False while the disk refuses writes. */
   isStoring(): boolean;
   now(): number;
+  after(ms: number, act: () => void): void;
 }
 
 export interface LiveVariantOptions {
@@ -236,6 +237,10 @@ export class LiveVariant {
   }
 
   // What fills ask.
+
+  after(ms: number, act: () => void): void {
+    this.#hooks.after(ms, act);
+  }
 
   isWaitedFor(fill: Fill): boolean {
     for (const reader of this.#readers) {

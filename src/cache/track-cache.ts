@@ -114,6 +114,7 @@ export class TrackCache {
     const { clock } = options;
     this.#hooks = {
       now: () => clock.now(),
+      after: (ms, act) => this.#later(ms, act),
       isStoring: () => clock.now() >= this.#pausedUntil,
       onStored: (variant) => this.#onStored(variant),
       onArrived: () => {},

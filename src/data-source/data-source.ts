@@ -57,11 +57,12 @@ export interface Window {
 
 /**
  * Permission to make one upstream request. `end` may be nearer than the one asked for; if it is not above `start`,
- * nothing is wanted any more and the body ends. `release` must be called once, when the request is over.
+ * nothing is wanted any more and the body ends. `release` must be called once, when the request is over; `cut` says that
+ * it was ended from this side, so that the upstream may take a moment to notice.
  */
 export interface Admission {
-  readonly end?: number;
-  release(): void;
+  readonly end?: number | undefined;
+  release(cut: boolean): void;
 }
 
 /** A priority that can change while work waits or runs: what playback joins is promoted. */

@@ -5,6 +5,9 @@ import { withBody } from "./opened.ts";
 import { openResuming } from "./resuming.ts";
 import type { Scheduler } from "./scheduler.ts";
 
+/** An upstream goes on sending until it notices that a request was cut: its place is given to nobody before, ms. */
+const NOTICE_MS = 10;
+
 /**
  * Makes every upstream request wait for its turn at the scheduler, and gives way when more urgent work comes: the
  * request is ended, and goes on at the next byte when its turn has come again.
@@ -43,15 +46,17 @@ async function openYielding(
         },
         windowSignal,
       );
-      return {
+      const live: { readonly end: number | undefined; release(cut: boolean): void } = {
         get end() {
           return demand?.end;
         },
-        release() {
-          release();
-          demand?.release();
+        release(cut) {
+          if (cut) setTimeout(release, NOTICE_MS).unref();
+          else release();
+          demand?.release(cut);
         },
-      } as { end?: number; release(): void };
+      };
+      return live;
     },
   };
   try {

@@ -46,7 +46,7 @@ class WindowSeries {
   #position: number;
   #lastLength = 0;
   #openEnded: boolean;
-  #current: { opened: Opened; admission: Admission } | undefined;
+  #current: { opened: Opened; admission: Admission; exhausted: boolean } | undefined;
   #size: number | undefined;
 
   constructor(
@@ -92,6 +92,7 @@ class WindowSeries {
           arrived += chunk.length;
           yield chunk;
         }
+        if (this.#current !== undefined) this.#current.exhausted = true;
         await this.dispose();
         this.#position = opened.start + arrived;
         if (!opened.ranged || this.#openEnded) return;
@@ -108,7 +109,7 @@ class WindowSeries {
     const current = this.#current;
     this.#current = undefined;
     await current?.opened[Symbol.asyncDispose]();
-    current?.admission.release();
+    current?.admission.release(!current.exhausted);
   }
 
   async #openSmaller(length: number, refused: number, firstError: unknown): Promise<Opened | undefined> {
@@ -130,17 +131,17 @@ class WindowSeries {
     const admission = await this.#admit(start, end);
     const granted = Math.min(admission.end ?? Number.POSITIVE_INFINITY, end ?? Number.POSITIVE_INFINITY);
     if (granted <= start) {
-      admission.release();
+      admission.release(false);
       return undefined;
     }
     let opened: Opened;
     try {
       opened = await this.#request(start, granted === Number.POSITIVE_INFINITY ? undefined : granted);
     } catch (error) {
-      admission.release();
+      admission.release(this.#signal.aborted);
       throw error;
     }
-    this.#current = { opened, admission };
+    this.#current = { opened, admission, exhausted: false };
     this.#size ??= opened.size;
     if (opened.ranged && granted !== Number.POSITIVE_INFINITY) {
       this.#lastLength = granted - start;
