@@ -30,8 +30,9 @@ export interface StoredVariant {
   /**
    * The bytes [from, to) of chunk `index`, which must be stored; checked against their checksum before they are first
    * served after a start. Undefined if they were not what was written: they are missing from now on.
+   * `into` may serve as the memory of the answer, if it is large enough.
    */
-  readChunk(index: number, from: number, to: number): Promise<Uint8Array | undefined>;
+  readChunk(index: number, from: number, to: number, into?: Uint8Array): Promise<Uint8Array | undefined>;
   /**
    * Stores bytes within chunk `index`; bytes stored already stay as they are. Settles when they can be read back.
    * Throws when they cannot be kept (disk full, no permission); nothing is lost but these bytes.

@@ -114,7 +114,7 @@ class FileVariant implements StoredVariant {
     return this.#table.nextStart(position);
   }
 
-  async readChunk(index: number, from: number, to: number): Promise<Uint8Array | undefined> {
+  async readChunk(index: number, from: number, to: number, into?: Uint8Array): Promise<Uint8Array | undefined> {
     const start = index * CHUNK_SIZE + from;
     const end = index * CHUNK_SIZE + to;
     for (let position = start; position < end; ) {
@@ -130,7 +130,7 @@ class FileVariant implements StoredVariant {
       piece.checked = true;
       if (piece.start <= start && piece.end >= end) return bytes.subarray(start - piece.start, end - piece.start);
     }
-    const bytes = await this.#read(start, end);
+    const bytes = await this.#read(start, end, into);
     if (bytes !== undefined) return bytes;
     // The file is shorter than its map: someone cut it.
     for (const piece of [...this.#within({ start, end })]) this.#drop(piece);
@@ -234,9 +234,11 @@ class FileVariant implements StoredVariant {
   }
 
   /** The bytes [start, end) of the file; undefined if it is not that long. */
-  async #read(start: number, end: number): Promise<Buffer | undefined> {
+  async #read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array | undefined> {
+    const length = end - start;
     // A buffer of its own: one cut from the shared pool would keep the pool alive while a slow client drains it.
-    const buffer = Buffer.allocUnsafeSlow(end - start);
+    const buffer =
+      into !== undefined && into.length >= length ? into.subarray(0, length) : Buffer.allocUnsafeSlow(length);
     return await this.#withHandle(async (handle) => {
       for (let done = 0; done < buffer.length; ) {
         const { bytesRead } = await handle.read(buffer, done, buffer.length - done, start + done);

@@ -188,12 +188,12 @@ export class LiveVariant {
   }
 
   /** Bytes at `position` from the store, at most `max` and up to a chunk's end; undefined if they turned out bad. */
-  async fromStore(position: number, max: number): Promise<Uint8Array | undefined> {
+  async fromStore(position: number, max: number, into?: Uint8Array): Promise<Uint8Array | undefined> {
     const index = Math.floor(position / CHUNK_SIZE);
     const from = position % CHUNK_SIZE;
     const end = Math.min(this.stored.contiguousEnd(position), position + max, (index + 1) * CHUNK_SIZE);
     const before = this.stored.bytes;
-    const bytes = await this.stored.readChunk(index, from, from + end - position);
+    const bytes = await this.stored.readChunk(index, from, from + end - position, into);
     if (bytes === undefined) {
       this.#hooks.onStored(this, this.stored.bytes - before);
       this.#hooks.onChanged(this);

@@ -55,8 +55,10 @@ export interface OpenTrack {
   readonly variant: LiveVariant;
   /** Times in ms of what had to be done before the variant was known. */
   readonly timing: { readonly resolveMs?: number; readonly upstreamMs?: number };
-  /** Reads [start, end); `end` may be Infinity. */
-  read(start: number, end: number): VariantReader;
+  /**
+   * Reads [start, end); `end` may be Infinity. With `reuseBuffer`, a chunk holds only until the next is pulled.
+   */
+  read(start: number, end: number, options?: { readonly reuseBuffer?: boolean }): VariantReader;
   /** Must be called when no more readings will be begun. Those begun go on. */
   close(): void;
 }
@@ -242,12 +244,13 @@ export class TrackCache {
     return {
       variant,
       timing,
-      read: (start, end) =>
+      read: (start, end, { reuseBuffer = false } = {}) =>
         variant.read({
           start,
           end,
           level: want.level ?? Priority.playback,
           signal: want.signal,
+          reuseBuffer,
           ...(want.offline === undefined ? {} : { offline: want.offline }),
         }),
       close: release,

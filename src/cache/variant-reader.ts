@@ -13,11 +13,14 @@ export interface ReaderOptions {
   readonly signal: AbortSignal;
   /** Never starts a fill. */
   readonly offline?: boolean;
+  /** The consumer is done with each chunk before it pulls the next: then one buffer serves the whole reading. */
+  readonly reuseBuffer?: boolean;
   readonly now: () => number;
 }
 
 /** Bytes read from the store at once: little for a reader that drains slowly, so that hundreds of them cost little. */
-const READ_MIN = 64 * KiB;
+const READ_MIN = 16 * KiB;
+const READ_FIRST = 64 * KiB;
 const READ_MAX = 512 * KiB;
 /** A reader that comes back within this time for more is fast, ms. */
 const FAST_MS = 20;
@@ -54,7 +57,8 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
   #wake = deferred();
   #failure: unknown;
   #done = false;
-  #readSize = READ_MIN;
+  #readSize = READ_FIRST;
+  #buffer: Buffer | undefined;
   #gaveAt = 0;
 
   constructor(variant: LiveVariant, options: ReaderOptions) {
@@ -130,7 +134,7 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
       const fresh = this.#variant.fromMemory(this.position, room);
       if (fresh !== undefined) return this.#give(fresh, "upstream", began);
       if (this.#variant.stored.contiguousEnd(this.position) > this.position) {
-        const kept = await this.#variant.fromStore(this.position, room);
+        const kept = await this.#variant.fromStore(this.position, room, this.#bufferFor(room));
         if (kept !== undefined) return this.#give(kept, "disk", began);
         continue;
       }
@@ -142,6 +146,16 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
       fruitless = brought ? 0 : fruitless + 1;
       if (fruitless > MAX_FRUITLESS) throw new AfterbayError("transient", "The upstream does not send these bytes");
     }
+  }
+
+  /** Undefined: a buffer of its own for each chunk. */
+  #bufferFor(bytes: number): Buffer | undefined {
+    if (this.#options.reuseBuffer !== true) return undefined;
+    const tooLarge = this.#buffer !== undefined && this.#buffer.length > 4 * bytes;
+    if (this.#buffer === undefined || this.#buffer.length < bytes || tooLarge) {
+      this.#buffer = Buffer.allocUnsafeSlow(bytes);
+    }
+    return this.#buffer;
   }
 
   async #waitFor(fill: Fill): Promise<void> {

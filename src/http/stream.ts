@@ -94,7 +94,7 @@ class Answer {
         if (this.#want.offline === true && track.variant.missing(plan.start, plan.end ?? plan.start + 1).length > 0) {
           throw new AfterbayError("not-cached", "Not all of these bytes are in the cache");
         }
-        const reader = track.read(plan.start, plan.end ?? Number.POSITIVE_INFINITY);
+        const reader = track.read(plan.start, plan.end ?? Number.POSITIVE_INFINITY, { reuseBuffer: true });
         try {
           const first = await this.#first(track, plan, reader);
           await this.#pump(plan, reader, first);
@@ -204,7 +204,7 @@ class Answer {
     const response = this.#response;
     const signal = this.#gone.signal;
     for (let result = first; result.done !== true; result = await reader.next()) {
-      if (!response.write(result.value) && !signal.aborted) await drained(response);
+      await written(response, result.value);
       if (signal.aborted) return;
     }
     const sent = reader.position - plan.start;
@@ -246,15 +246,14 @@ function one(header: string | string[] | undefined): string | undefined {
   return Array.isArray(header) ? header[0] : header;
 }
 
-/** Settles when more can be written, or when nobody is there any more to write to. */
-function drained(response: ServerResponse): Promise<void> {
+/** Writes, and settles when the kernel has taken the bytes (their buffer is used again then), or never will. */
+function written(response: ServerResponse, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve) => {
-    const done = (): void => {
-      response.off("drain", done);
-      response.off("close", done);
+    if (response.destroyed) return resolve();
+    response.once("close", resolve);
+    response.write(bytes, () => {
+      response.off("close", resolve);
       resolve();
-    };
-    response.on("drain", done);
-    response.on("close", done);
+    });
   });
 }
