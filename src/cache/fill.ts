@@ -22,11 +22,13 @@ import { PieceWriter } from "./piece-writer.ts";
 const AHEAD = 1 * MiB;
 /** Without readers, a fill's first window runs on at most this many bytes past its last reader. */
 const RUN_ON = 512 * KiB;
+/** Bytes handed to the disk and not written yet; then the upstream waits for the disk. */
+const MAX_PENDING = 1 * MiB;
 /** Later windows are cut in the first pause of this length (ms), or after this many bytes. */
 const PAUSE_MS = 3;
 const IN_FLIGHT = 64 * KiB;
 /** Bytes kept in memory behind the edge although they are stored, for readers that follow closely. */
-const TAIL = 256 * KiB;
+const TAIL = 128 * KiB;
 /** Bytes kept in memory that are not stored; then the upstream waits for the slowest reader. */
 const MAX_UNSTORED = 4 * MiB;
 
@@ -68,6 +70,8 @@ export class Fill {
   #variant: LiveVariant | undefined;
   #writer: PieceWriter | undefined;
   #windows = 0;
+  /** True while the next window waits for a reader to come near. */
+  #idle = false;
   #window: Window | undefined;
   #accepted = 0;
   /** Oldest first, without gaps, up to `position`. */
@@ -124,7 +128,7 @@ export class Fill {
       for await (const chunk of opened.body) {
         this.#accept(chunk);
         if (this.position >= this.#limit()) break;
-        while (this.#memoryBytes > MAX_UNSTORED && !this.signal.aborted) await this.#moved.promise;
+        while (this.#isAhead() && !this.signal.aborted) await this.#moved.promise;
       }
       const whole = !opened.ranged && this.position < this.#limit();
       if (variant.size === undefined && whole) {
@@ -239,8 +243,12 @@ export class Fill {
         const nearest = variant.nearestReader(this);
         if (nearest === undefined || this.position >= this.#limit()) return { end: window.start, release() {} };
         if (window.start - nearest <= AHEAD) break;
+        // Whoever follows is far behind, and reads from disk.
+        this.#idle = true;
+        this.#trim();
         await this.#moved.promise;
       }
+      this.#idle = false;
     }
     this.#windows += 1;
     this.#window = window;
@@ -252,6 +260,11 @@ export class Fill {
       },
       release() {},
     };
+  }
+
+  /** More came than the disk, or where nothing is stored the slowest reader, has taken. */
+  #isAhead(): boolean {
+    return this.#memoryBytes > MAX_UNSTORED || (this.#writer?.pendingBytes ?? 0) > MAX_PENDING;
   }
 
   /** Exclusive end of what this fill is to fetch, as things stand. */
@@ -283,7 +296,8 @@ export class Fill {
     if (variant === undefined) return;
     for (;;) {
       const entry = this.#memory[0];
-      if (entry === undefined || (!this.ended && this.#memoryBytes - entry.bytes.length < TAIL)) return;
+      const tail = this.ended || this.#idle ? 0 : TAIL;
+      if (entry === undefined || this.#memoryBytes - entry.bytes.length < tail) return;
       const end = entry.start + entry.bytes.length;
       const stored = variant.stored.missing(entry.start, end).length === 0;
       const onItsWay = (this.#writer?.pendingBytes ?? 0) > 0;

@@ -18,12 +18,8 @@ export interface ReaderOptions {
   readonly now: () => number;
 }
 
-/** Bytes read from the store at once: little for a reader that drains slowly, so that hundreds of them cost little. */
-const READ_MIN = 16 * KiB;
-const READ_FIRST = 64 * KiB;
-const READ_MAX = 512 * KiB;
-/** A reader that comes back within this time for more is fast, ms. */
-const FAST_MS = 20;
+/** Bytes given at once: what each of hundreds of slow readers holds. More would hardly be faster. */
+const READ_SIZE = 64 * KiB;
 /** Fills that may end one after the other without bringing the byte that is waited for. */
 const MAX_FRUITLESS = 3;
 
@@ -57,9 +53,7 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
   #wake = deferred();
   #failure: unknown;
   #done = false;
-  #readSize = READ_FIRST;
   #buffer: Buffer | undefined;
-  #gaveAt = 0;
 
   constructor(variant: LiveVariant, options: ReaderOptions) {
     this.#variant = variant;
@@ -124,17 +118,15 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
 
   async #pull(): Promise<Uint8Array | undefined> {
     const began = this.#options.now();
-    if (this.#gaveAt > 0) {
-      this.#readSize = began - this.#gaveAt < FAST_MS ? Math.min(this.#readSize * 2, READ_MAX) : READ_MIN;
-    }
     for (let fruitless = 0; ; ) {
       if (this.#options.signal.aborted) throw abortReason(this.#options.signal);
       if (this.#done || this.position >= this.end || this.#variant.endsAt(this.position)) return undefined;
-      const room = Math.min(this.end - this.position, this.#readSize);
+      const room = Math.min(this.end - this.position, READ_SIZE);
       const fresh = this.#variant.fromMemory(this.position, room);
       if (fresh !== undefined) return this.#give(fresh, "upstream", began);
       if (this.#variant.stored.contiguousEnd(this.position) > this.position) {
-        const kept = await this.#variant.fromStore(this.position, room, this.#bufferFor(room));
+        if (this.#options.reuseBuffer === true) this.#buffer ??= Buffer.allocUnsafeSlow(READ_SIZE);
+        const kept = await this.#variant.fromStore(this.position, room, this.#buffer);
         if (kept !== undefined) return this.#give(kept, "disk", began);
         continue;
       }
@@ -146,16 +138,6 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
       fruitless = brought ? 0 : fruitless + 1;
       if (fruitless > MAX_FRUITLESS) throw new AfterbayError("transient", "The upstream does not send these bytes");
     }
-  }
-
-  /** Undefined: a buffer of its own for each chunk. */
-  #bufferFor(bytes: number): Buffer | undefined {
-    if (this.#options.reuseBuffer !== true) return undefined;
-    const tooLarge = this.#buffer !== undefined && this.#buffer.length > 4 * bytes;
-    if (this.#buffer === undefined || this.#buffer.length < bytes || tooLarge) {
-      this.#buffer = Buffer.allocUnsafeSlow(bytes);
-    }
-    return this.#buffer;
   }
 
   async #waitFor(fill: Fill): Promise<void> {
@@ -177,7 +159,6 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
   #give(bytes: Uint8Array, from: "disk" | "upstream", began: number): Uint8Array {
     const now = this.#options.now();
     this.position += bytes.length;
-    this.#gaveAt = now;
     if (from === "disk") {
       this.stats.diskBytes += bytes.length;
       this.stats.cacheMs ??= now - began;
