@@ -105,7 +105,9 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   });
   const cache = new TrackCache({
     store: new FileChunkStore(dir.root),
-    index: new TrackIndex(join(dir.root, "index.log"), (error) => log.warn({ code: codeOf(error) }, "Cannot write the index")),
+    index: new TrackIndex(join(dir.root, "index.log"), (error) =>
+      log.warn({ code: codeOf(error) }, "Cannot write the index"),
+    ),
     upstream: bySource(new Map(sources.map((source) => [source.key, pipeline(source, options, clock, agent)]))),
     clock,
     log,
@@ -155,7 +157,8 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
       return server.url + trackPath(source, id);
     },
     async handle(request, response, id, source = first.key) {
-      if (!isTrackId(id) || !isSourceKey(source)) throw new AfterbayError("bad-request", "This cannot be a track's name");
+      if (!isTrackId(id) || !isSourceKey(source))
+        throw new AfterbayError("bad-request", "This cannot be a track's name");
       await serve(request, response, { source, id });
     },
     close() {
@@ -176,7 +179,10 @@ function pipeline({ key, resolver }: ProxySource, options: ProxyOptions, clock: 
   const { validate, log, random = Math.random } = options;
   let scheduler = schedulers.get(agent);
   if (scheduler === undefined) schedulers.set(agent, (scheduler = new Scheduler()));
-  const maxWindow = Math.min(resolver.maxWindow ?? Number.POSITIVE_INFINITY, options.maxWindow ?? Number.POSITIVE_INFINITY);
+  const maxWindow = Math.min(
+    resolver.maxWindow ?? Number.POSITIVE_INFINITY,
+    options.maxWindow ?? Number.POSITIVE_INFINITY,
+  );
   const windows = {
     limits: new WindowLimits(clock),
     ...(Number.isFinite(maxWindow) ? { maxWindow } : {}),

@@ -32,11 +32,14 @@ export async function claimCacheDir(dir: string): Promise<CacheDir> {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
     // A full disk is no reason not to play.
-    if (code !== "ENOSPC") throw new ConfigError(`Cannot write to the cache directory ${path} (${code})`, { cause: error });
+    if (code !== "ENOSPC")
+      throw new ConfigError(`Cannot write to the cache directory ${path} (${code})`, { cause: error });
   }
   const newer = (await readdir(path)).filter((name) => /^v\d+$/.test(name) && Number(name.slice(1)) > FORMAT_VERSION);
   if (newer.length > 0) {
-    throw new ConfigError(`The cache directory ${path} was written by a newer version of Afterbay (${newer.join(", ")})`);
+    throw new ConfigError(
+      `The cache directory ${path} was written by a newer version of Afterbay (${newer.join(", ")})`,
+    );
   }
   const lock = await listenAsOwner(socketPath(root), path);
   return {
@@ -61,7 +64,8 @@ async function listenAsOwner(socket: string, dir: string): Promise<Server> {
     });
     if (failure === undefined) return server.unref();
     if (failure.code !== "EADDRINUSE" || attempt > 0 || (await answers(socket))) {
-      const reason = failure.code === "EADDRINUSE" ? "is in use by another Afterbay" : `cannot be locked (${failure.code})`;
+      const reason =
+        failure.code === "EADDRINUSE" ? "is in use by another Afterbay" : `cannot be locked (${failure.code})`;
       throw new ConfigError(`The cache directory ${dir} ${reason}`, { cause: failure });
     }
     await unlink(socket).catch(() => {});

@@ -14,7 +14,10 @@ const MAP_DELAY_MS = 100;
 
 /** The name of a variant's files, without ending: 32 hexadecimal digits. Nothing of a request becomes a path. */
 export function stemOf({ source, id, variant }: VariantName): string {
-  return createHash("sha256").update(JSON.stringify([source, id, variant])).digest("hex").slice(0, 32);
+  return createHash("sha256")
+    .update(JSON.stringify([source, id, variant]))
+    .digest("hex")
+    .slice(0, 32);
 }
 
 /** Where the files of the variant `stem` are, without ending. */

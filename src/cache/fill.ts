@@ -156,7 +156,8 @@ export class Fill {
 
   /** Ends it if it never had a reader: a HEAD wanted its headers only. */
   stopUnread(): void {
-    if (this.#runOnEnd === Number.POSITIVE_INFINITY) this.stop(new DOMException("Only the headers were wanted", "AbortError"));
+    if (this.#runOnEnd === Number.POSITIVE_INFINITY)
+      this.stop(new DOMException("Only the headers were wanted", "AbortError"));
   }
 
   /** Bytes in memory from `position` on, at most `max`; undefined if they are not there. */

@@ -276,7 +276,8 @@ export class LiveVariant {
 
   onArrived(fill: Fill, start: number, length: number): void {
     this.#hooks.onArrived(this, start, length);
-    for (const reader of this.#readers) if (reader.waitingFor === fill && reader.position < fill.position) reader.wake();
+    for (const reader of this.#readers)
+      if (reader.waitingFor === fill && reader.position < fill.position) reader.wake();
   }
 
   onStored(bytes: number): void {
@@ -313,7 +314,8 @@ export class LiveVariant {
     for (const reader of this.#readers) {
       if (reader.waitingFor === fill) yield reader;
       else if (reader.position > fill.position || reader.end <= fill.position) continue;
-      else if (reader.position >= memoryStart || this.stored.contiguousEnd(reader.position) >= memoryStart) yield reader;
+      else if (reader.position >= memoryStart || this.stored.contiguousEnd(reader.position) >= memoryStart)
+        yield reader;
     }
   }
 
@@ -403,7 +405,8 @@ export class LiveVariant {
   /** The kept bytes right before `position`. Without them nothing tells whether an answer belongs here. */
   async #overlapBefore(position: number): Promise<Uint8Array> {
     const span = this.stored.spans().find(({ start, end }) => start < position && end >= position);
-    if (span === undefined) throw new AfterbayError("variant-changed", "Nothing tells whether these bytes belong together");
+    if (span === undefined)
+      throw new AfterbayError("variant-changed", "Nothing tells whether these bytes belong together");
     const parts: Uint8Array[] = [];
     for (let at = Math.max(span.start, position - OVERLAP); at < position; ) {
       const bytes = await this.fromStore(at, position - at);

@@ -1,14 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { abortable } from "../data-source/aborting.ts";
 import type { Clock } from "../data-source/clock.ts";
-import {
-  type DataSource,
-
-  type Opened,
-  Priority,
-  type Quality,
-  type TrackKey,
-} from "../data-source/data-source.ts";
+import { type DataSource, type Opened, Priority, type Quality, type TrackKey } from "../data-source/data-source.ts";
 import { expectationOf } from "../data-source/resuming.ts";
 import { shortHash, validatorsConflict } from "../data-source/validators.ts";
 import { AfterbayError, abortReason, isAfterbayError } from "../errors.ts";
@@ -171,7 +164,8 @@ export class TrackCache {
         opening.waiting -= 1;
         // A client that was told to wait no longer may come back for what is on its way.
         const patient = isAfterbayError(want.signal.reason, "upstream-timeout");
-        if (opening.waiting === 0 && !opening.done && !patient) opening.fill.stop(new DOMException("Nobody waits for this track", "AbortError"));
+        if (opening.waiting === 0 && !opening.done && !patient)
+          opening.fill.stop(new DOMException("Nobody waits for this track", "AbortError"));
       }
     }
   }
@@ -386,7 +380,11 @@ export class TrackCache {
       ...(validator === undefined ? {} : { validator }),
       ...(opened.contentType === undefined ? contentTypeHint(opened) : { contentType: opened.contentType }),
     };
-    const named = { source: want.source, id: want.id, variant: upstreamName ?? `own-${randomBytes(8).toString("hex")}` };
+    const named = {
+      source: want.source,
+      id: want.id,
+      variant: upstreamName ?? `own-${randomBytes(8).toString("hex")}`,
+    };
     const known = index.get(stemOf(named));
     // The same name for other bytes: a resolver's mistake, or a file replaced in place. The old bytes are parked.
     const conflicts =
@@ -558,7 +556,9 @@ export class TrackCache {
   }
 
   #track(work: Promise<void>): void {
-    const kept = work.catch((error: unknown) => this.#onStorageError(error)).finally(() => this.#deletions.delete(kept));
+    const kept = work
+      .catch((error: unknown) => this.#onStorageError(error))
+      .finally(() => this.#deletions.delete(kept));
     this.#deletions.add(kept);
   }
 }

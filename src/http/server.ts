@@ -29,6 +29,8 @@ export interface RunningServer {
 
 /** A client that takes longer for its headers is cut off, ms: slow headers cost a connection each. */
 const HEADERS_TIMEOUT_MS = 10_000;
+/** How often the time limits are held against the connections, ms. Node's own 30 s would let a limit of 10 s be 40 s. */
+const CHECK_CONNECTIONS_MS = 1000;
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_CONNECTIONS = 10_000;
 const QUALITIES = ["low", "medium", "high", "ultra"] as const;
@@ -37,7 +39,12 @@ const QUALITIES = ["low", "medium", "high", "ultra"] as const;
 export async function listen(options: ServerOptions): Promise<RunningServer> {
   let doors: Doors = () => ({ kind: "refused", error: new AfterbayError("busy", "Starting"), headers: {} });
   const server = createServer(
-    { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: 10_000 },
+    {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_CONNECTIONS_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      keepAliveTimeout: 10_000,
+    },
     (request, response) => {
       // A client that resets its connection is no error of ours.
       response.on("error", () => {});
@@ -52,6 +59,8 @@ export async function listen(options: ServerOptions): Promise<RunningServer> {
     server.once("error", reject);
     server.listen(options.port, options.host, resolve);
   });
+  // A connection that cannot be accepted (no file handle left for it) costs that client its turn, not all others theirs.
+  server.on("error", () => {});
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;
   doors = createDoors({ ...options, port });
@@ -106,7 +115,10 @@ interface Route {
 const routes: readonly Route[] = [
   { matches: (path) => path.startsWith("/stream/"), methods: { GET: stream } },
   { matches: (path) => path === "/ping", methods: { GET: async ({ response }) => sendText(response, "pong") } },
-  { matches: (path) => path === "/healthz", methods: { GET: async ({ response }) => sendJson(response, 200, { status: "ok" }) } },
+  {
+    matches: (path) => path === "/healthz",
+    methods: { GET: async ({ response }) => sendJson(response, 200, { status: "ok" }) },
+  },
   { matches: (path) => path === "/readyz", methods: { GET: ready } },
   { matches: (path) => path === "/api/tracks", methods: { GET: tracks } },
   { matches: (path) => path.startsWith("/api/tracks/"), methods: { GET: track, DELETE: forget } },
@@ -144,13 +156,15 @@ async function track({ options, response, path }: Call): Promise<void> {
 }
 
 async function forget({ options, response, path }: Call): Promise<void> {
-  if (!(await options.cache.delete(trackOf(path)))) throw new AfterbayError("not-found", "Nothing of this track is cached");
+  if (!(await options.cache.delete(trackOf(path))))
+    throw new AfterbayError("not-found", "Nothing of this track is cached");
   response.writeHead(204).end();
 }
 
 function trackOf(path: string): { source: string; id: string } {
   const named = parseTrackPath("/api/tracks/", path);
-  if (named === undefined || named.rest.length > 0) throw new AfterbayError("not-found", "There is nothing at this address");
+  if (named === undefined || named.rest.length > 0)
+    throw new AfterbayError("not-found", "There is nothing at this address");
   return named;
 }
 
@@ -167,8 +181,14 @@ async function page({ options, response }: Call): Promise<void> {
     version: options.version,
   });
   // Its players can send no header: whoever was let in to the page is let in to what it plays.
-  const cookie: Record<string, string> = options.token === undefined ? {} : { "set-cookie": tokenCookie(options.token) };
-  send(response, 200, "text/html; charset=utf-8", html, { "content-security-policy": csp, ...cookie });
+  const cookie: Record<string, string> =
+    options.token === undefined ? {} : { "set-cookie": tokenCookie(options.token) };
+  send(response, 200, "text/html; charset=utf-8", html, {
+    "content-security-policy": csp,
+    // Its own address may hold the token.
+    "referrer-policy": "no-referrer",
+    ...cookie,
+  });
 }
 
 function sendText(response: ServerResponse, text: string): void {

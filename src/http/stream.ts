@@ -26,6 +26,10 @@ export interface StreamWant extends TrackKey {
 /** Headers go out this long before an error would have to, if length and type are known, ms. */
 const HEADERS_AHEAD_MS = 500;
 
+/** RFC 9110, section 8.3.1; of the types under `application/`, those that servers give audio. */
+const MEDIA_TYPE =
+  /^(?:(?:audio|video)\/[\w!#$&^.+-]+|application\/(?:octet-stream|ogg|mp4|x-flac|x-ogg)|binary\/octet-stream)(?:[ \t]*;[ \t]*[\w!#$&^.+-]+=(?:[\w!#$&^.+-]+|"[\t\x20-\x21\x23-\x5b\x5d-\x7e]*"))*[ \t;]*$/i;
+
 /** What is to be sent: bytes [start, end) of the track, with the headers that say so. */
 interface Plan {
   readonly status: number;
@@ -44,15 +48,21 @@ export function streamHandler(options: StreamOptions) {
   return async (request: IncomingMessage, response: ServerResponse, want: StreamWant): Promise<void> => {
     const gone = new AbortController();
     const onClose = (): void => gone.abort(new DOMException("The client has left", "AbortError"));
+    // A pipelined response hears of its socket's end only when its turn has come; its request hears of it at once.
+    const onRequestClose = (): void => {
+      if (!request.readableEnded) onClose();
+    };
     response.once("close", onClose);
+    request.once("close", onRequestClose);
     try {
       await new Answer(options, request, response, want, gone).send();
     } catch (error) {
       if (gone.signal.aborted && !isAfterbayError(gone.signal.reason)) response.destroy();
-      else if (response.headersSent) response.destroy();
+      else if (response.headersSent) breakOff(request, response);
       else sendProblem(response, isAfterbayError(gone.signal.reason) ? gone.signal.reason : error);
     } finally {
       response.off("close", onClose);
+      request.off("close", onRequestClose);
     }
   };
 }
@@ -91,7 +101,9 @@ class Answer {
           this.#response.end();
           return;
         }
-        if (this.#want.offline === true && track.variant.missing(plan.start, plan.end ?? plan.start + 1).length > 0) {
+        // Of an unknown size the end is always missing.
+        const { start, end = Number.POSITIVE_INFINITY } = plan;
+        if (this.#want.offline === true && track.variant.missing(start, end).length > 0) {
           throw new AfterbayError("not-cached", "Not all of these bytes are in the cache");
         }
         const reader = track.read(plan.start, plan.end ?? Number.POSITIVE_INFINITY, { reuseBuffer: true });
@@ -136,19 +148,22 @@ class Answer {
     const { source, id } = this.#want;
     const { size } = variant;
     const headers: Record<string, string> = {
-      "content-type": variant.contentType ?? "application/octet-stream",
+      "content-type": servedType(variant.contentType),
       "cache-control": "no-cache",
       "x-content-type-options": "nosniff",
     };
-    // Of an unknown length nothing can be promised: no ranges, no tag, no length.
-    if (size === undefined) return { status: 200, headers, start: 0, end: undefined, hasBody: true };
-    const etag = etagOf(source, id, variant.name.variant);
-    headers.etag = etag;
-    headers["accept-ranges"] = "bytes";
+    const etag = size === undefined ? undefined : etagOf(source, id, variant.name.variant);
     const verdict = judgePreconditions(this.#request.headers, etag);
-    if (verdict === "not-modified") return { status: 304, headers: { etag }, start: 0, end: 0, hasBody: false };
     if (verdict === "precondition-failed") {
       return { status: 412, headers: { "content-length": "0" }, start: 0, end: 0, hasBody: false };
+    }
+    // Of an unknown length nothing can be promised: no ranges, no tag, no length.
+    if (size === undefined || etag === undefined)
+      return { status: 200, headers, start: 0, end: undefined, hasBody: true };
+    headers.etag = etag;
+    headers["accept-ranges"] = "bytes";
+    if (verdict === "not-modified") {
+      return { status: 304, headers: { etag, "cache-control": "no-cache" }, start: 0, end: 0, hasBody: false };
     }
     const isGet = this.#request.method === "GET";
     const applies = isGet && rangeApplies(one(this.#request.headers["if-range"]), etag);
@@ -181,7 +196,10 @@ class Answer {
       });
     };
     const sendHeaders = (): void => {
-      this.#response.writeHead(plan.status, { ...plan.headers, ...this.#diagnostics(track, plan, before, reader.stats) });
+      this.#response.writeHead(plan.status, {
+        ...plan.headers,
+        ...this.#diagnostics(track, plan, before, reader.stats),
+      });
     };
     if (plan.end === undefined || track.variant.contentType === undefined) wait(left, () => this.#giveUp());
     else {
@@ -209,7 +227,7 @@ class Answer {
     }
     const sent = reader.position - plan.start;
     // The length was announced: what is missing of it must not look like an end.
-    if (plan.end !== undefined && sent !== plan.end - plan.start) response.destroy();
+    if (plan.end !== undefined && sent !== plan.end - plan.start) breakOff(this.#request, response);
     else response.end();
   }
 
@@ -240,6 +258,21 @@ class Answer {
       ...(timings.length === 0 ? {} : { "server-timing": timings.join(", ") }),
     };
   }
+}
+
+/**
+ * The type that goes out: the upstream's, if it is one of media. A browser would show or run others with the rights of
+ * this server's own page, and some are no header values at all; those are sent as bytes of no said kind.
+ */
+function servedType(contentType: string | undefined): string {
+  return contentType !== undefined && MEDIA_TYPE.test(contentType) ? contentType : "application/octet-stream";
+}
+
+/** Ends a response whose headers are out, in a way that no client takes for its proper end. */
+function breakOff(request: IncomingMessage, response: ServerResponse): void {
+  // HTTP/1.0 knows no chunks: without a length, a connection that ends in order is the body's end.
+  if (request.httpVersion === "1.0") request.socket.resetAndDestroy();
+  response.destroy();
 }
 
 function one(header: string | string[] | undefined): string | undefined {

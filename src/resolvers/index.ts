@@ -12,11 +12,12 @@ export interface Source {
 }
 
 /** How each kind of spec is opened; `argument` is what stands behind its colon. */
-const KINDS: Readonly<Record<string, { readonly takesArgument: boolean; open(argument: string): Promise<Resolver> }>> = {
-  demo: { takesArgument: false, open: () => createDemo() },
-  url: { takesArgument: true, open: async (template) => createUrlResolver(template) },
-  webhook: { takesArgument: true, open: async (template) => createWebhookResolver(template) },
-};
+const KINDS: Readonly<Record<string, { readonly takesArgument: boolean; open(argument: string): Promise<Resolver> }>> =
+  {
+    demo: { takesArgument: false, open: () => createDemo() },
+    url: { takesArgument: true, open: async (template) => createUrlResolver(template) },
+    webhook: { takesArgument: true, open: async (template) => createWebhookResolver(template) },
+  };
 
 /** Opens `[NAME=]SPEC`. Throws a ConfigError with one plain line that holds no credentials. */
 export async function openSource(text: string): Promise<Source> {
@@ -26,14 +27,19 @@ export async function openSource(text: string): Promise<Source> {
     throw new ConfigError(`There is no source ${kind}; there are ${Object.keys(KINDS).join(", ")}`);
   }
   if (found.takesArgument !== (argument !== undefined)) {
-    throw new ConfigError(`The source ${kind} takes ${found.takesArgument ? "an address: " : "no address; write "}${kind}${found.takesArgument ? ":…" : ""}`);
+    throw new ConfigError(
+      `The source ${kind} takes ${found.takesArgument ? "an address: " : "no address; write "}${kind}${found.takesArgument ? ":…" : ""}`,
+    );
   }
   try {
     return { key: name ?? sourceKey(kind, argument), resolver: await found.open(argument ?? "") };
   } catch (error) {
-    throw new ConfigError(`The source ${kind} cannot be used: ${error instanceof Error ? error.message : "unknown error"}`, {
-      cause: error,
-    });
+    throw new ConfigError(
+      `The source ${kind} cannot be used: ${error instanceof Error ? error.message : "unknown error"}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
