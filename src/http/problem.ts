@@ -79,7 +79,11 @@ export function problemOf(error: unknown): Problem {
 }
 
 /** Answers a request with what {@link problemOf} makes of `error`. */
-export function sendProblem(response: ServerResponse, error: unknown, headers: Readonly<Record<string, string>> = {}): void {
+export function sendProblem(
+  response: ServerResponse,
+  error: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   const { status, headers: own, body } = problemOf(error);
   response.writeHead(status, { ...headers, ...own });
   response.end(response.req.method === "HEAD" ? undefined : body);
