@@ -1,14 +1,22 @@
-import { createHash } from "node:crypto";
-import { mkdir, readdir, unlink, writeFile } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { link, mkdir, mkdtemp, readdir, rename, rmdir, stat, symlink, unlink, writeFile } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { ConfigError } from "../errors.ts";
 
 /** The version of the on-disk format, in the folder's name. */
 const FORMAT_VERSION = 1;
 /** Longest path of a Unix socket that every platform takes, bytes. */
 const MAX_SOCKET_PATH = 100;
+/** The socket of the owner, under the name that others know. */
+const OWNER = "owner.sock";
+/** The socket of each process that is, or wants to become, the owner. */
+const CLAIM = /^claim-[0-9a-f]{12}\.sock$/;
+/** Two that start at once settle who it is in rounds of this length, ms. */
+const ROUND_MS = 20;
+const MAX_ROUNDS = 100;
 
 /** A cache directory that this process owns. */
 export interface CacheDir {
@@ -18,67 +26,175 @@ export interface CacheDir {
 }
 
 /**
- * Makes `dir` ready and takes ownership of it: the owner listens on a socket; a socket that refuses connections was left
- * behind by a process that died. Throws a ConfigError with one plain line.
+ * Makes `dir` ready and takes ownership of it; what a dead owner left behind is taken over. Throws a ConfigError with one
+ * plain line.
  */
 export async function claimCacheDir(dir: string): Promise<CacheDir> {
   const path = resolve(dir);
   const root = join(path, `v${FORMAT_VERSION}`);
+  await refuseNewer(path);
+  await makeReady(root, path);
+  let release: (() => Promise<void>) | undefined;
+  try {
+    release = process.platform === "win32" ? await claimPipe(root) : await claim(root);
+  } catch (error) {
+    throw new ConfigError(`The cache directory ${path} cannot be locked (${codeOf(error)})`, { cause: error });
+  }
+  if (release === undefined) throw new ConfigError(`The cache directory ${path} is in use by another Afterbay`);
+  return { root, release };
+}
+
+async function refuseNewer(path: string): Promise<void> {
+  const names = await readdir(path).catch(() => []);
+  const newer = names.filter((name) => /^v\d+$/.test(name) && Number(name.slice(1)) > FORMAT_VERSION);
+  if (newer.length === 0) return;
+  throw new ConfigError(`The cache directory ${path} was written by a newer version of Afterbay (${newer.join(", ")})`);
+}
+
+async function makeReady(root: string, path: string): Promise<void> {
   try {
     await mkdir(join(root, "tracks"), { recursive: true });
     const probe = join(root, `.probe-${process.pid}`);
     await writeFile(probe, "");
     await unlink(probe);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
     // A full disk is no reason not to play.
-    if (code !== "ENOSPC")
-      throw new ConfigError(`Cannot write to the cache directory ${path} (${code})`, { cause: error });
+    if (codeOf(error) === "ENOSPC") return;
+    throw new ConfigError(`Cannot write to the cache directory ${path} (${codeOf(error)})`, { cause: error });
   }
-  const newer = (await readdir(path)).filter((name) => /^v\d+$/.test(name) && Number(name.slice(1)) > FORMAT_VERSION);
-  if (newer.length > 0) {
-    throw new ConfigError(
-      `The cache directory ${path} was written by a newer version of Afterbay (${newer.join(", ")})`,
-    );
+}
+
+/** A named pipe belongs to one process, and vanishes with it. */
+async function claimPipe(root: string): Promise<(() => Promise<void>) | undefined> {
+  const hash = createHash("sha256").update(root).digest("hex").slice(0, 24);
+  try {
+    const server = await listen(`\\\\.\\pipe\\afterbay-${hash}`);
+    return () => close(server);
+  } catch (error) {
+    if (codeOf(error) === "EADDRINUSE") return undefined;
+    throw error;
   }
-  const lock = await listenAsOwner(socketPath(root), path);
-  return {
-    root,
-    release: () => new Promise((done) => lock.close(() => done())),
+}
+
+/**
+ * Every process puts up a socket of its own and then looks for those of others: of two that start at once, at least one
+ * sees the other, whatever a dead one has left. The function that gives the directory back; undefined if it has an owner.
+ */
+async function claim(root: string): Promise<(() => Promise<void>) | undefined> {
+  for (let round = 0; round < MAX_ROUNDS; ) {
+    const name = `claim-${randomBytes(6).toString("hex")}.sock`;
+    const server = await raise(root, name);
+    const withdraw = async (): Promise<void> => {
+      await unlink(join(root, name)).catch(() => {});
+      await close(server);
+    };
+    try {
+      for (; round < MAX_ROUNDS; round += 1) {
+        const rivals = await others(root, name);
+        if (rivals.length === 0) return await crown(root, name, withdraw);
+        if (await answers(root, OWNER)) break;
+        // Nobody owns it yet: the first by name stays, the others come again.
+        if (rivals.some((rival) => rival < name)) break;
+        await delay(ROUND_MS);
+      }
+    } catch (error) {
+      await withdraw();
+      throw error;
+    }
+    await withdraw();
+    if (await answers(root, OWNER)) return undefined;
+    round += 1;
+    await delay(ROUND_MS);
+  }
+  return undefined;
+}
+
+/** Listens on a new socket `name`. It has that name only when it answers, so that nobody takes it for a dead one. */
+async function raise(root: string, name: string): Promise<Server> {
+  const server = await atShortPath(root, (dir) => listen(join(dir, `${name}.new`)));
+  try {
+    await rename(join(root, `${name}.new`), join(root, name));
+    return server;
+  } catch (error) {
+    await close(server);
+    throw error;
+  }
+}
+
+/** Gives the only living claim the name that others know. */
+async function crown(root: string, name: string, withdraw: () => Promise<void>): Promise<() => Promise<void>> {
+  const own = join(root, name);
+  await link(own, `${own}.new`);
+  await rename(`${own}.new`, join(root, OWNER));
+  const { ino } = await stat(own);
+  return async () => {
+    // The directory may have been deleted, made anew and claimed by another process.
+    const owner = await stat(join(root, OWNER)).catch(() => undefined);
+    if (owner?.ino === ino) await unlink(join(root, OWNER)).catch(() => {});
+    await withdraw();
   };
 }
 
-function socketPath(root: string): string {
-  const hash = createHash("sha256").update(root).digest("hex").slice(0, 24);
-  if (process.platform === "win32") return `\\\\.\\pipe\\afterbay-${hash}`;
-  const inside = join(root, "owner.sock");
-  return Buffer.byteLength(inside) <= MAX_SOCKET_PATH ? inside : join(tmpdir(), `afterbay-${hash}.sock`);
+/** The living claims but `own`. Dead ones are cleared away: their names are never used again. */
+async function others(root: string, own: string): Promise<string[]> {
+  const living: string[] = [];
+  for (const name of await readdir(root)) {
+    if (!CLAIM.test(name) || name === own) continue;
+    if (await answers(root, name)) living.push(name);
+    else await unlink(join(root, name)).catch(() => {});
+  }
+  return living;
 }
 
-async function listenAsOwner(socket: string, dir: string): Promise<Server> {
-  for (let attempt = 0; ; attempt += 1) {
-    const server = createServer((connection) => connection.destroy());
-    const failure = await new Promise<NodeJS.ErrnoException | undefined>((done) => {
-      server.once("error", done);
-      server.listen(socket, () => done(undefined));
-    });
-    if (failure === undefined) return server.unref();
-    if (failure.code !== "EADDRINUSE" || attempt > 0 || (await answers(socket))) {
-      const reason =
-        failure.code === "EADDRINUSE" ? "is in use by another Afterbay" : `cannot be locked (${failure.code})`;
-      throw new ConfigError(`The cache directory ${dir} ${reason}`, { cause: failure });
+/** True if a process listens there. Rejects if that cannot be told. */
+async function answers(root: string, name: string): Promise<boolean> {
+  return await atShortPath(root, async (dir) => {
+    const connection = connect(join(dir, name));
+    try {
+      await new Promise<void>((done, fail) => {
+        connection.once("connect", done);
+        connection.once("error", fail);
+      });
+      return true;
+    } catch (error) {
+      if (["ECONNREFUSED", "ENOENT", "ENOTSOCK"].includes(codeOf(error))) return false;
+      // It has so many connections that it takes no more.
+      if (codeOf(error) === "EAGAIN") return true;
+      throw error;
+    } finally {
+      connection.destroy();
     }
-    await unlink(socket).catch(() => {});
+  });
+}
+
+/** Lets `use` reach `root` by a path that is short enough for sockets. */
+async function atShortPath<T>(root: string, use: (dir: string) => Promise<T>): Promise<T> {
+  const longest = join(root, `claim-${"0".repeat(12)}.sock.new`);
+  if (Buffer.byteLength(longest) <= MAX_SOCKET_PATH) return await use(root);
+  const dir = await mkdtemp(join(tmpdir(), "afterbay-"));
+  const detour = join(dir, "root");
+  try {
+    await symlink(root, detour);
+    return await use(detour);
+  } finally {
+    await unlink(detour).catch(() => {});
+    await rmdir(dir).catch(() => {});
   }
 }
 
-function answers(socket: string): Promise<boolean> {
-  return new Promise((done) => {
-    const connection = connect(socket);
-    connection.once("connect", () => {
-      connection.destroy();
-      done(true);
-    });
-    connection.once("error", () => done(false));
+async function listen(path: string): Promise<Server> {
+  const server = createServer((connection) => connection.destroy());
+  await new Promise<void>((done, fail) => {
+    server.once("error", fail);
+    server.listen(path, done);
   });
+  return server.unref();
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((done) => server.close(() => done()));
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? "unknown error";
 }

@@ -13,7 +13,7 @@ export interface EvictionCandidate {
  */
 export function chooseVictims(candidates: Iterable<EvictionCandidate>, excess: number): string[] {
   if (excess <= 0) return [];
-  const oldestFirst = [...candidates].filter(({ bytes }) => bytes > 0).sort((a, b) => a.playedAt - b.playedAt);
+  const oldestFirst = [...candidates].filter(({ bytes }) => bytes > 0).toSorted((a, b) => a.playedAt - b.playedAt);
   const victims: string[] = [];
   let freed = 0;
   for (const { key, bytes } of oldestFirst) {

@@ -1,16 +1,17 @@
 import { createHash } from "node:crypto";
-import { type FileHandle, mkdir, open, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { unlink } from "node:fs/promises";
+import { join } from "node:path";
 import { CHUNK_SIZE } from "../data-source/data-source.ts";
 import type { ChunkStore, StoredVariant, VariantName } from "./chunk-store.ts";
 import { crc32 } from "./crc32.ts";
+import { DataFile } from "./data-file.ts";
 import { LineLog } from "./line-log.ts";
-import { chunkOf, chunkSpan, type Piece, PieceTable, type Span } from "./piece-table.ts";
+import { chunkOf, chunkSpan, type Piece, PieceTable } from "./piece-table.ts";
 
-/** Lines of a map beyond what its pieces need, before it is written anew. */
+/** Lines of a map beyond twice what its pieces need, before it is written anew. */
 const MAP_SLACK = 64;
-/** Records of written data wait at most this long for others to be written with them, ms. */
-const MAP_DELAY_MS = 100;
+/** Records of written data wait at most this long for others to be written with them, ms. With a piece's own wait: below 250. */
+const MAP_DELAY_MS = 80;
 
 /** The name of a variant's files, without ending: 32 hexadecimal digits. Nothing of a request becomes a path. */
 export function stemOf({ source, id, variant }: VariantName): string {
@@ -46,117 +47,77 @@ export class FileChunkStore implements ChunkStore {
   async delete(name: VariantName): Promise<void> {
     const path = variantPath(this.#root, stemOf(name));
     // The map goes first: data without a map is nothing, a map without data would be wrong.
-    for (const file of [`${path}.map`, `${path}.data`]) {
-      await unlink(file).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== "ENOENT" && error.code !== "ENOTDIR") throw error;
+    for (const file of [`${path}.map`, `${path}.map.new`, `${path}.data`]) {
+      await unlink(file).catch((error: unknown) => {
+        if (!["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
       });
     }
   }
 }
 
-class FileVariant implements StoredVariant {
-  readonly #path: string;
-  readonly #name: VariantName;
+class FileVariant extends PieceTable implements StoredVariant {
+  /** The map's first line: whose bytes these are. */
+  readonly #title: string;
   readonly #map: LineLog;
-  readonly #table = new PieceTable();
-  #lines = 0;
+  readonly #data: DataFile;
   #size: number | undefined;
-  #handle: Promise<FileHandle> | undefined;
-  /** Operations that hold the handle. */
-  #users = 0;
-  #releasing = false;
+  #writing: Promise<void> = Promise.resolve();
+  /** How often the files were found gone. */
+  #losses = 0;
+  #titled = false;
   #mapTimer: NodeJS.Timeout | undefined;
   /** Why records could not be written in the background: the next write must not look as if all were well. */
   #mapError: unknown;
 
-  constructor(path: string, name: VariantName) {
-    this.#path = path;
-    this.#name = name;
-    this.#map = new LineLog(`${path}.map`);
+  constructor(path: string, { source, id, variant }: VariantName) {
+    super();
+    this.#title = `= ${JSON.stringify([source, id, variant])}`;
+    this.#data = new DataFile(`${path}.data`, {
+      onLength: (length) => this.#onLength(length),
+      // Anything may be done to it until it is opened again.
+      onClose: () => {
+        for (const piece of this.pieces) piece.checked = false;
+      },
+    });
+    this.#map = new LineLog(`${path}.map`, this, MAP_SLACK);
   }
 
+  /** Never rejects: what cannot be read is not there. */
   async load(): Promise<void> {
-    const lines = await this.#map.load();
-    this.#lines = lines.length;
+    const lines = await this.#map.load().catch(() => []);
     for (const line of lines) {
-      const [kind, start, end, crc] = line.split(" ");
-      const span = { start: Number(start), end: Number(end) };
-      if (!Number.isSafeInteger(span.start) || !Number.isSafeInteger(span.end) || span.start >= span.end) continue;
-      if (chunkOf(span.start) !== chunkOf(span.end - 1) || span.start < 0) continue;
-      if (kind === "+") this.#table.replace({ ...span, crc: Number.parseInt(crc ?? "", 16), checked: false });
-      if (kind === "-") for (const piece of [...this.#within(span)]) this.#table.remove(piece);
+      // Files that were copied here from another variant hold its bytes, with checksums that are right.
+      if (line.startsWith("=") && line !== this.#title) return this.#map.renew();
     }
-  }
-
-  get bytes(): number {
-    return this.#table.bytes;
-  }
-
-  hasChunk(index: number, size: number): boolean {
-    const { start, end } = chunkSpan(index, size);
-    return this.#table.contiguousEnd(start) >= end;
-  }
-
-  hasAllChunks(size: number): boolean {
-    return this.#table.contiguousEnd(0) >= size;
-  }
-
-  missing(start: number, end: number): Span[] {
-    return this.#table.missing(start, end);
-  }
-
-  spans(): Span[] {
-    return this.#table.spans();
-  }
-
-  contiguousEnd(position: number): number {
-    return this.#table.contiguousEnd(position);
-  }
-
-  nextStart(position: number): number | undefined {
-    return this.#table.nextStart(position);
+    this.#titled = lines.length > 0;
+    for (const line of lines) this.#replay(line);
   }
 
   async readChunk(index: number, from: number, to: number, into?: Uint8Array): Promise<Uint8Array | undefined> {
     const start = index * CHUNK_SIZE + from;
     const end = index * CHUNK_SIZE + to;
-    for (let position = start; position < end; ) {
-      const piece = this.#table.at(position);
-      if (piece === undefined) return undefined;
-      position = piece.end;
-      if (piece.checked) continue;
+    for (;;) {
+      if (this.contiguousEnd(start) < end) return undefined;
+      const piece = this.within(start, end).find(({ checked }) => !checked);
+      // They were checked since the handle was opened, which this reading keeps open.
+      if (piece === undefined) return await this.#read(start, end, into);
       const bytes = await this.#read(piece.start, piece.end);
-      if (bytes === undefined || crc32(bytes) !== piece.crc) {
-        this.#drop(piece);
+      if (bytes === undefined) return undefined;
+      if (crc32(bytes) !== piece.crc) {
+        if (this.remove(piece)) this.#append(`- ${piece.start} ${piece.end}`);
         return undefined;
       }
       piece.checked = true;
       if (piece.start <= start && piece.end >= end) return bytes.subarray(start - piece.start, end - piece.start);
     }
-    const bytes = await this.#read(start, end, into);
-    if (bytes !== undefined) return bytes;
-    // The file is shorter than its map: someone cut it.
-    for (const piece of [...this.#within({ start, end })]) this.#drop(piece);
-    return undefined;
   }
 
   async writeChunk(index: number, from: number, bytes: Uint8Array): Promise<void> {
-    const start = index * CHUNK_SIZE + from;
-    const end = start + bytes.length;
-    if (this.#table.missing(start, end).length === 0) return;
-    if (this.#mapError !== undefined) await this.flush();
-    await this.#withHandle(async (handle) => {
-      for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, start + done);
-        done += bytesWritten;
-      }
-    });
-    // Looked up again: another writer may have stored part of it meanwhile.
-    for (const hole of this.#table.missing(start, end)) {
-      const crc = crc32(bytes.subarray(hole.start - start, hole.end - start));
-      this.#record({ ...hole, crc, checked: true });
-    }
-    this.#mergeChunk(index);
+    if (from + bytes.length > CHUNK_SIZE) throw new RangeError("These bytes reach beyond their chunk");
+    // One after the other: of two that bring the same bytes, the second finds them stored.
+    const result = this.#writing.then(() => this.#store(index, from, bytes));
+    this.#writing = result.catch(() => {});
+    await result;
   }
 
   learnSize(size: number): void {
@@ -170,123 +131,98 @@ class FileVariant implements StoredVariant {
     this.#mapTimer = undefined;
     this.#mapError = undefined;
     try {
-      if (this.#lines > 2 * this.#table.pieces.length + MAP_SLACK) await this.#rewriteMap();
-      else await this.#map.flush();
+      await this.#map.flush();
     } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return this.#startAfresh();
       this.#mapError = error;
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") await this.#startAfresh();
       throw error;
     }
   }
 
   async release(): Promise<void> {
     await this.flush().catch(() => {});
-    this.#releasing = true;
-    if (this.#users === 0) await this.#close();
+    await this.#data.release();
   }
 
-  #record(piece: Piece): void {
-    this.#table.add(piece);
-    this.#append(`+ ${piece.start} ${piece.end} ${piece.crc.toString(16)}`);
+  /** The lines that the map needs. */
+  get lineCount(): number {
+    return this.pieces.length === 0 ? 0 : this.pieces.length + 1;
+  }
+
+  lines(): string[] {
+    return [this.#title, ...this.pieces.map(recordOf)];
+  }
+
+  #replay(line: string): void {
+    const [kind, from, to, sum] = line.split(" ");
+    const [start, end, crc] = [Number(from), Number(to), Number.parseInt(sum ?? "", 16)];
+    if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || start >= end) return;
+    if (kind === "-") this.removeWithin(start, end);
+    if (kind !== "+" || Number.isNaN(crc) || chunkOf(start) !== chunkOf(end - 1)) return;
+    this.replace({ start, end, crc, checked: false });
+  }
+
+  /** The bytes [start, end) of the file; undefined, and missing from now on, if they cannot be had. */
+  async #read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#data.read(start, end, into);
+    } catch {
+      // An error is no proof that they are bad: the map keeps them, for another try after the next opening.
+      this.removeWithin(start, end);
+      return undefined;
+    }
+  }
+
+  async #store(index: number, from: number, bytes: Uint8Array): Promise<void> {
+    const start = index * CHUNK_SIZE + from;
+    const end = start + bytes.length;
+    if (this.#mapError !== undefined) await this.flush();
+    for (let hole = this.missing(start, end)[0]; hole !== undefined; hole = this.missing(start, end)[0]) {
+      const part = bytes.subarray(hole.start - start, hole.end - start);
+      const losses = this.#losses;
+      await this.#data.write(hole.start, part);
+      // What was written to a file that has no name any more has to be written to the next one.
+      if (losses !== this.#losses) continue;
+      const piece = { ...hole, crc: crc32(part), checked: true };
+      this.add(piece);
+      this.#append(recordOf(piece));
+    }
+    this.#mergeChunk(index);
   }
 
   #mergeChunk(index: number): void {
     const { start, end } = chunkSpan(index, this.#size);
-    const merged = this.#table.merge(start, end);
-    if (merged !== undefined) this.#append(`+ ${start} ${end} ${merged.crc.toString(16)}`);
-  }
-
-  #drop(piece: Piece): void {
-    this.#table.remove(piece);
-    this.#append(`- ${piece.start} ${piece.end}`);
+    const merged = this.merge(start, end);
+    if (merged !== undefined) this.#append(recordOf(merged));
   }
 
   #append(line: string): void {
-    if (this.#lines === 0) {
-      this.#map.append(`= ${JSON.stringify([this.#name.source, this.#name.id, this.#name.variant])}`);
-      this.#lines += 1;
-    }
+    if (!this.#titled) this.#map.append(this.#title);
+    this.#titled = true;
     this.#map.append(line);
-    this.#lines += 1;
     if (this.#mapTimer !== undefined) return;
     // A record that is lost costs its piece; a lost removal is found again by the checksum.
     this.#mapTimer = setTimeout(() => void this.flush().catch(() => {}), MAP_DELAY_MS);
     this.#mapTimer.unref();
   }
 
+  /** The data file ends here. */
+  #onLength(length: number): void {
+    const last = this.pieces.at(-1);
+    if (last === undefined || last.end <= length) return;
+    this.removeWithin(length, last.end);
+    this.#append(`- ${length} ${last.end}`);
+  }
+
   /** The folder was deleted under us: what it held is gone, and the next write makes it anew. */
-  async #startAfresh(): Promise<void> {
-    for (const piece of [...this.#table.pieces]) this.#table.remove(piece);
-    this.#lines = 0;
-    this.#mapError = undefined;
-    await this.#map.forget();
-    await this.#close();
+  #startAfresh(): Promise<void> {
+    this.#losses += 1;
+    this.removeWithin(0, Number.POSITIVE_INFINITY);
+    this.#map.renew();
+    return this.#data.abandon();
   }
+}
 
-  async #rewriteMap(): Promise<void> {
-    const lines = [
-      `= ${JSON.stringify([this.#name.source, this.#name.id, this.#name.variant])}`,
-      ...this.#table.pieces.map(({ start, end, crc }) => `+ ${start} ${end} ${crc.toString(16)}`),
-    ];
-    this.#lines = lines.length;
-    await this.#map.rewrite(lines);
-  }
-
-  *#within({ start, end }: Span): Generator<Piece> {
-    for (const piece of this.#table.pieces) if (piece.start < end && piece.end > start) yield piece;
-  }
-
-  /** The bytes [start, end) of the file; undefined if it is not that long. */
-  async #read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array | undefined> {
-    const length = end - start;
-    // A buffer of its own: one cut from the shared pool would keep the pool alive while a slow client drains it.
-    const buffer =
-      into !== undefined && into.length >= length ? into.subarray(0, length) : Buffer.allocUnsafeSlow(length);
-    return await this.#withHandle(async (handle) => {
-      for (let done = 0; done < buffer.length; ) {
-        const { bytesRead } = await handle.read(buffer, done, buffer.length - done, start + done);
-        if (bytesRead === 0) return undefined;
-        done += bytesRead;
-      }
-      return buffer;
-      // What cannot be read is not there: it is fetched again.
-    }).catch(() => undefined);
-  }
-
-  async #withHandle<T>(use: (handle: FileHandle) => Promise<T>): Promise<T> {
-    this.#users += 1;
-    this.#releasing = false;
-    try {
-      this.#handle ??= this.#open();
-      const handle = await this.#handle.catch((error: unknown) => {
-        this.#handle = undefined;
-        throw error;
-      });
-      return await use(handle);
-    } finally {
-      this.#users -= 1;
-      if (this.#users === 0 && this.#releasing) await this.#close();
-    }
-  }
-
-  async #open(): Promise<FileHandle> {
-    const path = `${this.#path}.data`;
-    // "r+" does not create, "w+" truncates; "a+" ignores positions on Linux.
-    try {
-      return await open(path, "r+");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-      await mkdir(dirname(path), { recursive: true });
-      return await open(path, "wx+").catch(() => open(path, "r+"));
-    }
-  }
-
-  async #close(): Promise<void> {
-    const handle = this.#handle;
-    this.#handle = undefined;
-    await handle?.then(
-      (opened) => opened.close(),
-      () => {},
-    );
-  }
+function recordOf({ start, end, crc }: Piece): string {
+  return `+ ${start} ${end} ${crc.toString(16)}`;
 }

@@ -59,8 +59,7 @@ export class LineLog {
       const end = newline < 0 ? content.length : newline;
       const text = content.subarray(start + PREFIX, end);
       const told = Number.parseInt(content.toString("latin1", start, start + PREFIX - 1), 16);
-      // What follows the last newline may be a line that was cut at its end: whole, or not at all.
-      if (newline >= 0 && text.length > 0 && told === crc32(text)) texts.push(text.toString());
+      if (text.length > 0 && told === crc32(text)) texts.push(text.toString());
       this.#lines += 1;
       start = end + 1;
     }
@@ -87,14 +86,16 @@ export class LineLog {
   }
 
   async #write(): Promise<void> {
-    if (this.#void ? this.#state.lineCount === 0 : this.#pending.length === 0) return;
+    const wasVoid = this.#void;
+    if (wasVoid ? this.#state.lineCount === 0 : this.#pending.length === 0) return;
     const texts = this.#pending;
     this.#pending = [];
     try {
-      if (this.#void) await this.#rewrite();
+      if (wasVoid) await this.#rewrite();
       else if (!(await this.#shorten(texts.length)) && !(await this.#append(texts))) await this.#rewrite();
     } catch (error) {
       this.#pending = texts.concat(this.#pending);
+      this.#void ||= wasVoid;
       throw error;
     }
   }

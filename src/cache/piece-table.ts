@@ -37,24 +37,34 @@ export class PieceTable {
     this.#bytes += piece.end - piece.start;
   }
 
-  /** Replaces whatever lies within `piece` by it: how a log of pieces and their mergers is replayed. */
+  /** Puts a piece in the place of all that it overlaps: how a log of pieces and their mergers is replayed. */
   replace(piece: Piece): void {
-    for (const old of this.#overlapping(piece.start, piece.end)) this.remove(old);
+    this.removeWithin(piece.start, piece.end);
     this.add(piece);
   }
 
-  remove(piece: Piece): void {
+  /** Removes a piece; false if it is not there (any more). */
+  remove(piece: Piece): boolean {
     const at = this.#pieces.indexOf(piece);
-    if (at < 0) return;
+    if (at < 0) return false;
     this.#pieces.splice(at, 1);
     this.#bytes -= piece.end - piece.start;
+    return true;
   }
 
-  /** Merges the pieces of a chunk that are in a row from `start` to `end`, if those are the chunk's all; else undefined. */
+  /** Removes every piece that has bytes in [start, end); false if there is none. */
+  removeWithin(start: number, end: number): boolean {
+    const found = this.within(start, end);
+    for (const piece of found) this.remove(piece);
+    return found.length > 0;
+  }
+
+  /** Merges the pieces from `start` to `end` into one, if there are several, in a row, and reach from the one to the other exactly. */
   merge(start: number, end: number): Piece | undefined {
-    const parts = this.#overlapping(start, end);
+    const parts = this.within(start, end);
     const [first, ...rest] = parts;
     if (first === undefined || rest.length === 0 || this.contiguousEnd(start) < end) return undefined;
+    if (first.start !== start || parts.at(-1)?.end !== end) return undefined;
     let crc = first.crc;
     for (const part of rest) crc = combineCrc32(crc, part.crc, part.end - part.start);
     const merged = { start, end, crc, checked: parts.every((part) => part.checked) };
@@ -66,6 +76,16 @@ export class PieceTable {
   at(position: number): Piece | undefined {
     const piece = this.#pieces[this.#firstEndingAfter(position)];
     return piece !== undefined && piece.start <= position ? piece : undefined;
+  }
+
+  /** True if chunk `index` of a resource of `size` bytes is whole. */
+  hasChunk(index: number, size: number): boolean {
+    const { start, end } = chunkSpan(index, size);
+    return this.contiguousEnd(start) >= end;
+  }
+
+  hasAllChunks(size: number): boolean {
+    return this.contiguousEnd(0) >= size;
   }
 
   /** The end (exclusive) of the stored bytes that follow `position` without a hole; `position` itself if it is missing. */
@@ -88,7 +108,7 @@ export class PieceTable {
   missing(start: number, end: number): Span[] {
     const holes: Span[] = [];
     let position = start;
-    for (const piece of this.#overlapping(start, end)) {
+    for (const piece of this.within(start, end)) {
       if (piece.start > position) holes.push({ start: position, end: piece.start });
       position = Math.max(position, piece.end);
     }
@@ -107,7 +127,8 @@ export class PieceTable {
     return spans;
   }
 
-  #overlapping(start: number, end: number): Piece[] {
+  /** The pieces that have bytes in [start, end), in order. */
+  within(start: number, end: number): Piece[] {
     const found: Piece[] = [];
     for (let at = this.#firstEndingAfter(start); ; at += 1) {
       const piece = this.#pieces[at];

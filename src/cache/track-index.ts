@@ -1,3 +1,5 @@
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { TrackKey } from "../data-source/data-source.ts";
 import { LineLog } from "./line-log.ts";
 import type { VariantFacts } from "./live-variant.ts";
@@ -29,6 +31,9 @@ export interface IndexEntry extends TrackKey {
 }
 
 const FLUSH_MS = 200;
+/** Lines of the log beyond twice what its entries need, before it is written anew. */
+const SLACK = 1000;
+const STEM = /^[0-9a-f]{32}$/;
 
 /** The key of a track in maps: ids may hold anything but control characters. */
 export function trackKey({ source, id }: TrackKey): string {
@@ -40,16 +45,19 @@ export function trackKey({ source, id }: TrackKey): string {
  * loses costs display and order of eviction, never a byte: the maps say which bytes there are.
  */
 export class TrackIndex {
+  readonly #path: string;
   readonly #log: LineLog;
   readonly #onError: (error: unknown) => void;
   readonly #entries = new Map<string, IndexEntry>();
   readonly #tracks = new Map<string, readonly string[]>();
-  #lines = 0;
   #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
+  #failing = false;
 
+  /** `onError` is told when the log cannot be read, or cannot be written any more. */
   constructor(path: string, onError: (error: unknown) => void) {
-    this.#log = new LineLog(path);
+    this.#path = path;
+    this.#log = new LineLog(path, this, SLACK);
     this.#onError = onError;
   }
 
@@ -58,14 +66,29 @@ export class TrackIndex {
     return this.#bytes;
   }
 
+  /** Never rejects: an index that cannot be read is empty. */
   async load(): Promise<void> {
-    for (const line of await this.#log.load()) {
-      this.#lines += 1;
-      const stem = line.slice(1, 33);
-      if (line.startsWith("-")) this.#forget(stem);
-      else if (line.startsWith("+")) this.#remember(stem, JSON.parse(line.slice(34)) as IndexEntry);
+    const lines = await this.#log.load().catch((error: unknown) => {
+      this.#onError(error);
+      return [];
+    });
+    for (const line of lines) {
+      // A copy: what is cut from a line keeps the whole line in memory.
+      const stem = Buffer.from(line.slice(1, 33)).toString();
+      if (!STEM.test(stem)) continue;
+      if (line === `-${stem}`) this.#forget(stem);
+      const entry = line.startsWith("+") ? entryOf(line.slice(34)) : undefined;
+      if (entry !== undefined) this.#remember(stem, entry);
     }
-    if (this.#lines > 2 * this.#entries.size + 1000) await this.#compact();
+  }
+
+  /** The lines that the log needs. */
+  get lineCount(): number {
+    return this.#entries.size;
+  }
+
+  *lines(): Generator<string> {
+    for (const [stem, entry] of this.#entries) yield recordOf(stem, entry);
   }
 
   get(stem: string): IndexEntry | undefined {
@@ -87,13 +110,12 @@ export class TrackIndex {
 
   put(stem: string, entry: IndexEntry): void {
     this.#remember(stem, entry);
-    this.#append(`+${stem} ${JSON.stringify(entry)}`);
+    this.#append(recordOf(stem, entry));
   }
 
-  /** Corrects the bytes of an entry in memory only. */
-  count(stem: string, bytes: number): void {
-    const entry = this.#entries.get(stem);
-    if (entry !== undefined && entry.bytes !== bytes) this.#remember(stem, { ...entry, bytes });
+  /** Replaces an entry in memory only: what changes often is logged when it has settled. */
+  note(stem: string, entry: IndexEntry): void {
+    if (this.#entries.has(stem)) this.#remember(stem, entry);
   }
 
   remove(stem: string): void {
@@ -104,7 +126,15 @@ export class TrackIndex {
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    await this.#log.flush();
+    try {
+      await this.#log.flush();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      // The cache directory was deleted.
+      await mkdir(dirname(this.#path), { recursive: true });
+      await this.#log.flush();
+    }
+    this.#failing = false;
   }
 
   #remember(stem: string, entry: IndexEntry): void {
@@ -130,18 +160,75 @@ export class TrackIndex {
 
   #append(line: string): void {
     this.#log.append(line);
-    this.#lines += 1;
-    if (this.#timer !== undefined) return;
-    this.#timer = setTimeout(() => void this.flush().catch(this.#onError), FLUSH_MS);
-    this.#timer.unref();
+    this.#timer ??= setTimeout(() => void this.flush().catch((error: unknown) => this.#fail(error)), FLUSH_MS).unref();
   }
 
-  async #compact(): Promise<void> {
-    await this.#log.rewrite(
-      (function* (entries) {
-        for (const [stem, entry] of entries) yield `+${stem} ${JSON.stringify(entry)}`;
-      })(this.#entries),
-    );
-    this.#lines = this.#entries.size;
+  #fail(error: unknown): void {
+    if (!this.#failing) this.#onError(error);
+    this.#failing = true;
   }
 }
+
+function recordOf(stem: string, entry: IndexEntry): string {
+  return `+${stem} ${JSON.stringify(entry)}`;
+}
+
+/** The entry that `json` describes; undefined if it is none, whoever wrote it. */
+function entryOf(json: string): IndexEntry | undefined {
+  try {
+    const entry: unknown = JSON.parse(json);
+    if (!isEntry(entry)) return undefined;
+    const { meta, ...rest } = entry as IndexEntry;
+    // Without its title a song still plays.
+    return meta !== undefined && isMeta(meta) ? { ...rest, meta } : rest;
+  } catch {
+    return undefined;
+  }
+}
+
+type Check = (value: unknown) => boolean;
+const isText: Check = (value) => typeof value === "string";
+const isNumber: Check = (value) => Number.isFinite(value);
+const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+/** Of those that a Date can hold. */
+const isTime: Check = (value) => isNumber(value) && Math.abs(value as number) <= 8.64e15;
+const isFlag: Check = (value) => typeof value === "boolean";
+const isTexts: Check = (value) => Array.isArray(value) && value.every(isText);
+const optional =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+const shape =
+  (fields: Readonly<Record<string, Check>>): Check =>
+  (value) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+    for (const field in fields) if (fields[field]?.((value as Record<string, unknown>)[field]) === false) return false;
+    return true;
+  };
+
+const isEntry = shape({
+  source: isText,
+  id: isText,
+  variant: isText,
+  qualities: isTexts,
+  facts: shape({
+    upstreamName: optional(isText),
+    resolverVariant: optional(isText),
+    validator: optional(shape({ origin: isText, etag: optional(isText), lastModified: optional(isText) })),
+    size: optional(isCount),
+    contentType: optional(isText),
+  }),
+  bytes: isCount,
+  complete: isFlag,
+  playedAt: isTime,
+  open: optional(isFlag),
+});
+
+const isMeta = shape({
+  title: optional(isText),
+  artist: optional(isText),
+  album: optional(isText),
+  durationMs: optional(isNumber),
+  artwork: optional(isText),
+  loudnessDb: optional(isNumber),
+});

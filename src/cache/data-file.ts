@@ -1,0 +1,177 @@
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+
+interface OpenFile {
+  readonly handle: FileHandle;
+  /** Why it can only be read. */
+  readonly refusal?: Error;
+}
+
+export interface DataFileHooks {
+  /** How long the file is: told when it was opened, before anything uses it, and when a reading found it too short. */
+  onLength(length: number): void;
+  /** No handle keeps others from replacing the file from now on. */
+  onClose(): void;
+}
+
+/** A file that is open or being opened, and how many operations use it. */
+interface Opening {
+  readonly file: Promise<OpenFile>;
+  users: number;
+  /** To be closed as soon as nobody uses it. */
+  idle: boolean;
+}
+
+/** Waits while all file descriptors of the process are taken, ms. */
+const HANDLE_WAITS = [20, 60, 200];
+
+/**
+ * The sparse file that holds a variant's bytes, each at its own offset. Its handle is opened when needed, shared by what
+ * runs at the same time, and never closed under a running operation.
+ */
+export class DataFile {
+  readonly #path: string;
+  readonly #hooks: DataFileHooks;
+  #current: Opening | undefined;
+
+  constructor(path: string, hooks: DataFileHooks) {
+    this.#path = path;
+    this.#hooks = hooks;
+  }
+
+  /** The bytes [start, end), in `into` if they fit; undefined if the file does not reach that far. Rejects if it cannot be read. */
+  async read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array | undefined> {
+    const length = end - start;
+    // A buffer of its own: one cut from the shared pool would keep the pool alive while a slow client drains it.
+    const buffer =
+      into !== undefined && into.length >= length ? into.subarray(0, length) : Buffer.allocUnsafeSlow(length);
+    try {
+      return await this.#use(async ({ handle }) => {
+        for (let done = 0; done < buffer.length; ) {
+          const { bytesRead } = await handle.read(buffer, done, buffer.length - done, start + done);
+          if (bytesRead === 0) {
+            this.#hooks.onLength((await handle.stat()).size);
+            return undefined;
+          }
+          done += bytesRead;
+        }
+        return buffer;
+      });
+    } catch (error) {
+      if (!hasCode(error, "ENOENT")) throw error;
+      this.#hooks.onLength(0);
+      return undefined;
+    }
+  }
+
+  /** Writes bytes at `start`. Makes the file, and its folder, where there is none. */
+  async write(start: number, bytes: Uint8Array): Promise<void> {
+    const write = async ({ handle, refusal }: OpenFile): Promise<void> => {
+      if (refusal !== undefined) {
+        // The next time it may be different.
+        void this.release();
+        throw refusal;
+      }
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, start + done);
+        done += bytesWritten;
+      }
+    };
+    try {
+      await this.#use(write);
+    } catch (error) {
+      if (!hasCode(error, "ENOENT")) throw error;
+      await this.#create();
+      await this.#use(write);
+    }
+  }
+
+  /** Closes the handle, once nobody uses it. What begins before that keeps it. */
+  async release(): Promise<void> {
+    const current = this.#current;
+    if (current === undefined) return;
+    current.idle = true;
+    if (current.users === 0) await this.#close(current);
+  }
+
+  /** As {@link release}, but whatever begins from now on opens the file anew. */
+  abandon(): Promise<void> {
+    const released = this.release();
+    this.#current = undefined;
+    return released;
+  }
+
+  async #use<T>(act: (file: OpenFile) => Promise<T>): Promise<T> {
+    const opening = (this.#current ??= this.#begin());
+    opening.users += 1;
+    opening.idle = false;
+    try {
+      return await act(await opening.file);
+    } finally {
+      opening.users -= 1;
+      if (opening.users === 0 && opening.idle) await this.#close(opening);
+    }
+  }
+
+  #begin(): Opening {
+    const opening = { file: this.#open(), users: 0, idle: false };
+    opening.file.catch(() => {
+      if (this.#current === opening) this.#current = undefined;
+    });
+    return opening;
+  }
+
+  async #open(): Promise<OpenFile> {
+    const file = await this.#openAnyhow();
+    try {
+      this.#hooks.onLength((await file.handle.stat()).size);
+    } catch (error) {
+      await file.handle.close();
+      throw error;
+    }
+    return file;
+  }
+
+  async #openAnyhow(): Promise<OpenFile> {
+    try {
+      // Neither creates nor truncates.
+      return { handle: await openPatiently(this.#path, "r+") };
+    } catch (error) {
+      if (!(error instanceof Error) || !hasCode(error, "EACCES", "EPERM", "EROFS")) throw error;
+      return { handle: await openPatiently(this.#path, "r"), refusal: error };
+    }
+  }
+
+  async #create(): Promise<void> {
+    await mkdir(dirname(this.#path), { recursive: true });
+    const handle = await openPatiently(this.#path, constants.O_RDWR | constants.O_CREAT);
+    await handle.close();
+  }
+
+  async #close(opening: Opening): Promise<void> {
+    if (this.#current === opening) {
+      this.#current = undefined;
+      this.#hooks.onClose();
+    }
+    // Nothing is lost by a close that fails: checksums tell what was.
+    await opening.file.then(({ handle }) => handle.close()).catch(() => {});
+  }
+}
+
+async function openPatiently(path: string, flags: string | number): Promise<FileHandle> {
+  for (const wait of HANDLE_WAITS) {
+    try {
+      return await open(path, flags);
+    } catch (error) {
+      if (!hasCode(error, "EMFILE", "ENFILE")) throw error;
+      await delay(wait);
+    }
+  }
+  return await open(path, flags);
+}
+
+function hasCode(error: unknown, ...codes: string[]): boolean {
+  return codes.includes((error as NodeJS.ErrnoException).code ?? "");
+}
