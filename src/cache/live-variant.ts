@@ -25,6 +25,9 @@ export interface VariantFacts {
   readonly contentType?: string;
 }
 
+/** Stands between a variant's name and what tells a later copy of the same bytes from it. */
+export const COPY_MARK = "^";
+
 export interface LiveVariantHooks {
   /** Bytes were stored, or lost if negative. */
   onStored(variant: LiveVariant, bytes: number): void;
@@ -104,6 +107,11 @@ export class LiveVariant {
   /** True where nothing names the bytes: each request may be answered with others. */
   get unnamed(): boolean {
     return this.#facts.upstreamName === undefined;
+  }
+
+  /** What names these bytes to clients: copies of the same bytes have the same. */
+  get publicName(): string {
+    return this.name.variant.split(COPY_MARK)[0] ?? "";
   }
 
   /** Someone reads, fills or holds it. */

@@ -9,7 +9,7 @@ import type { ChunkStore, VariantName } from "./chunk-store.ts";
 import { chooseVictims, type EvictionCandidate } from "./eviction.ts";
 import { Fill } from "./fill.ts";
 import { stemOf } from "./file-store.ts";
-import { LiveVariant, type LiveVariantHooks, type VariantFacts } from "./live-variant.ts";
+import { COPY_MARK, LiveVariant, type LiveVariantHooks, type VariantFacts } from "./live-variant.ts";
 import { type IndexEntry, type TrackIndex, type TrackMeta, trackKey } from "./track-index.ts";
 import type { VariantReader } from "./variant-reader.ts";
 
@@ -78,7 +78,7 @@ const META_FIELDS = ["title", "artist", "album", "durationMs", "artwork", "loudn
 
 interface Opening {
   readonly promise: Promise<{ variant: LiveVariant; resolveMs?: number; upstreamMs: number }>;
-  readonly fill: Fill;
+  fill: Fill;
   waiting: number;
   done: boolean;
 }
@@ -97,6 +97,8 @@ export class TrackCache {
   /** Variants to be deleted when nobody uses them. */
   readonly #doomed = new Set<string>();
   readonly #hooks: LiveVariantHooks;
+  /** Stems of variants with a pending timer of {@link #linger}. */
+  readonly #lingering = new Set<string>();
   readonly #timers = new Set<() => void>();
   readonly #deletions = new Set<Promise<void>>();
   #pausedUntil = 0;
@@ -227,6 +229,7 @@ export class TrackCache {
     }
     for (const variant of this.#live.values()) {
       this.#save(variant, { open: false });
+      this.#settle(stemOf(variant.name));
       await variant.stored.release();
     }
     await Promise.all(this.#deletions);
@@ -331,37 +334,46 @@ export class TrackCache {
   #opening(want: Want): Opening {
     const key = `${trackKey(want)}\n${want.quality ?? ""}`;
     const running = this.#openings.get(key);
-    if (running !== undefined && !running.fill.signal.aborted) return running;
-    const fill = new Fill({
-      source: want.source,
-      id: want.id,
-      position: want.position,
-      ...(want.quality === undefined ? {} : { quality: want.quality }),
-    });
-    fill.urgency.level = want.level ?? Priority.playback;
-    const promise = this.#openUpstream(fill, want).finally(() => {
-      opening.done = true;
-      if (this.#openings.get(key) === opening) this.#openings.delete(key);
-    });
-    promise.catch(() => {});
-    const opening: Opening = { promise, fill, waiting: 0, done: false };
+    if (running !== undefined && !running.fill.signal.aborted) {
+      const level = want.level ?? Priority.playback;
+      if (level < running.fill.urgency.level) running.fill.urgency.level = level;
+      return running;
+    }
+    const opening: Opening = {
+      fill: firstFill(want, want.position),
+      promise: Promise.resolve()
+        .then(() => this.#openUpstream(opening, want))
+        .finally(() => {
+          opening.done = true;
+          if (this.#openings.get(key) === opening) this.#openings.delete(key);
+        }),
+      waiting: 0,
+      done: false,
+    };
+    opening.promise.catch(() => {});
     this.#openings.set(key, opening);
     return opening;
   }
 
   async #openUpstream(
-    fill: Fill,
+    opening: Opening,
     want: Want,
   ): Promise<{ variant: LiveVariant; resolveMs?: number; upstreamMs: number }> {
-    const { clock } = this.#options;
+    const { clock, upstream } = this.#options;
     const began = clock.now();
-    const opened = await fill.open(this.#options.upstream);
+    let opened = await opening.fill.open(upstream);
+    if (opened.validator === undefined && want.position > 0) {
+      // Past the end, an upstream says how long the resource is but not which: that takes a byte that exists.
+      await opened[Symbol.asyncDispose]();
+      opening.fill = firstFill(want, 0);
+      opened = await opening.fill.open(upstream);
+    }
     const upstreamMs = clock.now() - began;
-    const { resolveMs } = fill.need;
+    const { resolveMs } = opening.fill.need;
     try {
       const variant = await this.#variantFor(opened, want);
       // The caller takes hold of it in a later turn: the fill keeps it alive until then.
-      variant.adopt(fill, opened);
+      variant.adopt(opening.fill, opened);
       return { variant, upstreamMs, ...(resolveMs === undefined ? {} : { resolveMs }) };
     } catch (error) {
       await opened[Symbol.asyncDispose]();
@@ -391,11 +403,14 @@ export class TrackCache {
       known !== undefined &&
       ((size !== undefined && known.facts.size !== undefined && known.facts.size !== size) ||
         validatorsConflict(known.facts.validator, validator));
-    const name = conflicts
+    const parked = conflicts
       ? { ...named, variant: `${named.variant}~${shortHash(JSON.stringify([size, validator]))}` }
       : named;
+    // Whoever still plays what was deleted keeps it; the same bytes are fetched anew beside it.
+    const name = this.#doomed.has(stemOf(parked))
+      ? { ...parked, variant: `${parked.variant}${COPY_MARK}${randomBytes(4).toString("hex")}` }
+      : parked;
     const stem = stemOf(name);
-    this.#doomed.delete(stem);
     this.#lost.delete(stem);
     const entry = index.get(stem);
     if (entry === undefined) {
@@ -446,7 +461,10 @@ export class TrackCache {
       playedAt: changes.played === true ? clock.wall() : entry.playedAt,
       ...(open ? { open } : {}),
     };
-    if (JSON.stringify(next) !== JSON.stringify(entry)) index.put(stem, next);
+    // Many short readings of one track in a row are one line in the log, when it is left alone.
+    const changed = JSON.stringify({ ...next, playedAt: 0 }) !== JSON.stringify({ ...entry, playedAt: 0 });
+    if (changed) index.put(stem, next);
+    else index.note(stem, next);
   }
 
   #onStored(variant: LiveVariant): void {
@@ -454,7 +472,7 @@ export class TrackCache {
     const entry = index.get(stemOf(variant.name));
     // The budget counts at once; the log learns of it when the variant goes idle, or from its map after a crash.
     if (entry !== undefined && entry.open !== true) this.#save(variant, { open: true });
-    else if (entry !== undefined) index.count(stemOf(variant.name), variant.stored.bytes);
+    else if (entry !== undefined) index.note(stemOf(variant.name), { ...entry, bytes: variant.stored.bytes });
     if (this.#pausedUntil > 0) {
       this.#pausedUntil = 0;
       this.#warned = false;
@@ -479,15 +497,32 @@ export class TrackCache {
       return;
     }
     this.#save(variant, { open: false, played: variant.lastReadAt !== undefined });
-    this.#later(RELEASE_MS, () => {
-      if (!variant.busy) this.#track(variant.stored.release());
-    });
-    this.#later(IN_USE_MS, () => {
-      if (variant.busy || this.#inUse(stem) || this.#live.get(stem) !== variant) return;
-      this.#live.delete(stem);
+    if (!this.#lingering.has(stem)) this.#linger(stem, RELEASE_MS);
+  }
+
+  /** Frees the handles of a variant soon after its last use, and forgets it a while later. */
+  #linger(stem: string, ms: number): void {
+    this.#lingering.add(stem);
+    this.#later(ms, () => {
+      this.#lingering.delete(stem);
+      const variant = this.#live.get(stem);
+      // Still busy: it lingers again when it becomes idle.
+      if (variant === undefined || variant.busy) return;
+      const idle = variant.lastReadAt === undefined ? IN_USE_MS : this.#options.clock.now() - variant.lastReadAt;
+      if (idle < RELEASE_MS) return this.#linger(stem, RELEASE_MS - idle);
       this.#track(variant.stored.release());
+      if (idle < IN_USE_MS) return this.#linger(stem, IN_USE_MS - idle);
+      this.#live.delete(stem);
+      this.#settle(stem);
       this.#evictSoon();
     });
+  }
+
+  /** Logs an entry whose changes were only noted so far. */
+  #settle(stem: string): void {
+    const { index } = this.#options;
+    const entry = index.get(stem);
+    if (entry !== undefined) index.put(stem, entry);
   }
 
   #inUse(stem: string): boolean {
@@ -561,6 +596,12 @@ export class TrackCache {
       .finally(() => this.#deletions.delete(kept));
     this.#deletions.add(kept);
   }
+}
+
+function firstFill({ source, id, quality, level }: Want, position: number): Fill {
+  const fill = new Fill({ source, id, position, ...(quality === undefined ? {} : { quality }) });
+  fill.urgency.level = level ?? Priority.playback;
+  return fill;
 }
 
 function nameOf({ source, id, variant }: VariantName): VariantName {

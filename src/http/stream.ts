@@ -152,7 +152,7 @@ class Answer {
       "cache-control": "no-cache",
       "x-content-type-options": "nosniff",
     };
-    const etag = size === undefined ? undefined : etagOf(source, id, variant.name.variant);
+    const etag = size === undefined ? undefined : etagOf(source, id, variant.publicName);
     const verdict = judgePreconditions(this.#request.headers, etag);
     if (verdict === "precondition-failed") {
       return { status: 412, headers: { "content-length": "0" }, start: 0, end: 0, hasBody: false };
