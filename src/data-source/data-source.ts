@@ -116,6 +116,8 @@ export interface DataSpec extends TrackKey {
 /** A spec below the resolving layer: it has a URL. */
 export interface ResolvedSpec extends DataSpec {
   readonly resolution: Resolution;
+  /** The resolution to make a later request with: another one when the URL's life is over. Absent: the same. */
+  readonly renew?: () => Promise<Resolution>;
   /** Ask without a Range: the whole resource is the answer. */
   readonly whole?: boolean;
 }

@@ -20,8 +20,9 @@ export interface Answer {
   readonly body: Dispatcher.ResponseData["body"];
 }
 
-/** Types that are no music: login pages, error messages, manifests. */
-const NOT_AUDIO = /^(text\/|application\/(json|xml|xhtml|javascript|dash|vnd\.apple\.mpegurl|x-mpegurl|[\w.-]+\+(json|xml)))/i;
+/** Types that are no music: login pages, error messages, manifests, ranges wrapped in parts. */
+const NOT_AUDIO =
+  /^(text\/|multipart\/byteranges|application\/(json|xml|xhtml|javascript|dash|vnd\.apple\.mpegurl|x-mpegurl|[\w.-]+\+(json|xml)))/i;
 
 /** Holds an answer against what was asked. Throws an AfterbayError, having freed the body, if it does not fit. */
 export function judgeAnswer(response: Dispatcher.ResponseData, spec: ResolvedSpec, url: URL): Answer {
@@ -40,8 +41,8 @@ function judge(response: Dispatcher.ResponseData, spec: ResolvedSpec, url: URL):
     return Array.isArray(value) ? value[0] : value;
   };
   if (status !== 200 && status !== 206) throw statusError(status, header);
-  const encoding = header("content-encoding")?.trim().toLowerCase() ?? "identity";
-  if (encoding !== "identity" && encoding !== "") {
+  const encodings = [header("content-encoding") ?? "", header("transfer-encoding") ?? ""];
+  if (encodings.some((encoding) => !/^(|identity|chunked)$/i.test(encoding.trim()))) {
     throw new AfterbayError("wrong-answer", "The upstream sent an encoded body", { status });
   }
   const contentType = header("content-type");
@@ -56,7 +57,7 @@ function judge(response: Dispatcher.ResponseData, spec: ResolvedSpec, url: URL):
   }
   const size = status === 206 ? range?.size : length;
   const variant = spec.resolution.variant ?? variantOf(validator, size);
-  holdAgainst(spec.expect, { size, variant, validator, named: spec.resolution.variant !== undefined });
+  holdAgainst(spec.expect, { size, variant, validator });
   const asked = spec.end === undefined ? Number.POSITIVE_INFINITY : spec.end - spec.position;
   return {
     start: range?.start ?? 0,
@@ -73,14 +74,14 @@ function judge(response: Dispatcher.ResponseData, spec: ResolvedSpec, url: URL):
 
 function holdAgainst(
   expect: Expectation | undefined,
-  answer: { size: number | undefined; variant: string | undefined; validator: Validator; named: boolean },
+  answer: { size: number | undefined; variant: string | undefined; validator: Validator },
 ): void {
   if (expect === undefined) return;
   const changed = (): AfterbayError =>
     new AfterbayError("variant-changed", "The upstream serves other bytes now", variantDetail(answer.variant));
   if (expect.size !== undefined && answer.size !== undefined && expect.size !== answer.size) throw changed();
   if (validatorsConflict(expect.validator, answer.validator)) throw changed();
-  if (answer.named || expect.variant === undefined || expect.resolverVariant !== undefined) return;
+  if (expect.variant === undefined) return;
   if (answer.variant === undefined) {
     throw new AfterbayError("wrong-answer", "The upstream no longer says which version it serves");
   }

@@ -115,24 +115,30 @@ function opened(
   unlink: () => void,
 ): Opened {
   let ended = false;
+  let freed = false;
+  let left = answer.length ?? Number.POSITIVE_INFINITY;
+  let position = answer.start;
   const free = (): void => {
+    freed = true;
     watch.stop();
     unlink();
     answer.body.destroy();
   };
   async function* body(): AsyncGenerator<Uint8Array> {
-    let left = answer.length ?? Number.POSITIVE_INFINITY;
     try {
-      const chunks = answer.body[Symbol.asyncIterator]();
+      if (freed) throw disposed();
+      // undici yields its own Buffers.
+      const chunks = (answer.body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
       while (left > 0) {
         watch.waiting();
         const { done, value } = await chunks.next();
         if (done === true) break;
-        // undici yields its own Buffers; a surplus after the range is ignored.
-        const chunk = (value as Buffer).length > left ? (value as Buffer).subarray(0, left) : (value as Buffer);
+        // A surplus after the range is ignored.
+        const chunk = value.length > left ? value.subarray(0, left) : value;
         if (chunk.length === 0) continue;
         watch.received(chunk.length);
         left -= chunk.length;
+        position += chunk.length;
         yield chunk;
       }
       if (left > 0 && answer.length !== undefined) {
@@ -142,7 +148,7 @@ function opened(
     } catch (error) {
       if (watch.fired) throw watch.error();
       if (controller.signal.aborted) throw abortReason(controller.signal);
-      throw asUpstreamError(error);
+      throw freed ? disposed() : asUpstreamError(error);
     } finally {
       free();
     }
@@ -155,10 +161,16 @@ function opened(
     ...(answer.variant === undefined ? {} : { variant: answer.variant }),
     validator: answer.validator,
     resolution: spec.resolution,
-    endsCleanly: () => ended && answer.framed,
+    // The end of a range proves nothing but where the range ends.
+    endsCleanly: () => ended && answer.framed && (!answer.ranged || position === answer.size),
     body: body(),
     [Symbol.asyncDispose]: async () => free(),
   };
+}
+
+/** Of a read after disposal, or during it: nobody wants these bytes, so that nobody is to ask for them again. */
+function disposed(): Error {
+  return new DOMException("The body was disposed of", "AbortError");
 }
 
 function asUpstreamError(error: unknown): unknown {
@@ -182,7 +194,8 @@ class StallWatch {
   #cancel: (() => void) | undefined;
   #since = 0;
   #factor = 1;
-  #slowSince: number | undefined;
+  /** Time spent waiting, and what came in it, since the stream was last fast enough. */
+  #slowMs = 0;
   #slowBytes = 0;
 
   constructor(clock: Clock, spec: ResolvedSpec, controller: AbortController) {
@@ -200,18 +213,17 @@ class StallWatch {
 
   /** A read ended. The timer is left to run out: arming one per chunk would cost more than the chunk. */
   received(bytes = 0): void {
-    const now = this.#clock.now();
+    const waited = this.#clock.now() - this.#since;
     this.#since = Number.POSITIVE_INFINITY;
-    if (bytes === 0 || this.#spec.urgent?.() !== true) {
-      this.#slowSince = undefined;
-      return;
-    }
-    if (this.#slowSince === undefined || this.#slowBytes >= TRICKLE_BYTES) {
-      this.#slowSince = now;
+    // Headers may be waited for much longer than bytes: that timer must not stand in for theirs.
+    if (bytes === 0) this.stop();
+    this.#slowMs += waited;
+    this.#slowBytes += bytes;
+    if (bytes === 0 || this.#slowBytes >= TRICKLE_BYTES || this.#spec.urgent?.() !== true) {
+      this.#slowMs = 0;
       this.#slowBytes = 0;
     }
-    this.#slowBytes += bytes;
-    if (now - this.#slowSince > STALL_MS && this.#slowBytes < TRICKLE_BYTES) this.#fire();
+    if (this.#slowMs > STALL_MS) this.#fire();
   }
 
   error(): AfterbayError {
@@ -240,4 +252,3 @@ class StallWatch {
     this.#controller.abort(this.error());
   }
 }
-

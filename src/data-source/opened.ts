@@ -3,9 +3,9 @@ import type { Opened } from "./data-source.ts";
 /** An Opened without bytes: the position is at or past the end, or nothing is wanted any more. */
 export function emptyOpened(start: number, about: Partial<Opened> = {}): Opened {
   return {
+    ...about,
     start,
     ranged: true,
-    ...about,
     endsCleanly: () => false,
     body: (async function* () {})(),
     [Symbol.asyncDispose]: async () => {},

@@ -3,7 +3,7 @@ import { linkedController } from "./aborting.ts";
 import { type DataSource, type DataSpec, type Opened, Priority, Urgency } from "./data-source.ts";
 import { withBody } from "./opened.ts";
 import { openResuming } from "./resuming.ts";
-import type { Scheduler } from "./scheduler.ts";
+import type { Applicant, Scheduler } from "./scheduler.ts";
 
 /** An upstream goes on sending until it notices that a request was cut: its place is given to nobody before, ms. */
 const NOTICE_MS = 10;
@@ -37,20 +37,27 @@ async function openYielding(
     async admit(window, windowSignal) {
       // What is not wanted yet must not hold a place; what is wanted may have shrunk when the place is there.
       const demand = await spec.admit?.(window, windowSignal);
-      const release = await scheduler.acquire(
-        {
-          source: spec.source,
-          id: spec.id,
-          urgency,
-          preempt: () => controller.abort(new AfterbayError("preempted", "More urgent work came")),
+      if (demand?.end !== undefined && demand.end <= window.start) return demand;
+      let over = false;
+      const applicant: Applicant = {
+        source: spec.source,
+        id: spec.id,
+        urgency,
+        preempt: () => {
+          // A request that is over and holds its place only until that is noticed must not take the next one along.
+          if (!over) controller.abort(new AfterbayError("preempted", "More urgent work came"));
         },
-        windowSignal,
-      );
+      };
+      const release = await scheduler.acquire(applicant, windowSignal).catch((error: unknown) => {
+        demand?.release(false);
+        throw error;
+      });
       const live: { readonly end: number | undefined; release(cut: boolean): void } = {
         get end() {
           return demand?.end;
         },
         release(cut) {
+          over = true;
           if (cut) setTimeout(release, NOTICE_MS).unref();
           else release();
           demand?.release(cut);

@@ -1,5 +1,5 @@
 import { AfterbayError, isAfterbayError } from "../errors.ts";
-import type { DataSource, ResolvedSpec } from "./data-source.ts";
+import type { DataSource, Opened, ResolvedSpec } from "./data-source.ts";
 import { emptyOpened } from "./opened.ts";
 
 /**
@@ -19,11 +19,28 @@ export function rangeFallback(upstream: DataSource<ResolvedSpec>): DataSource<Re
         if (size !== undefined && known !== undefined && size !== known) {
           throw new AfterbayError("variant-changed", "The upstream's resource has another size now", { cause: error });
         }
-        if (size !== undefined && spec.position >= size) return emptyOpened(spec.position, { size });
+        if (size !== undefined && spec.position >= size) {
+          return emptyOpened(spec.position, { size, ...(await identify(upstream, spec, size, signal)) });
+        }
         const asksForOtherUrl = spec.need.refreshes === 0;
         if (asksForOtherUrl || spec.resolution.maxWindow !== undefined) throw error;
         return await upstream.open({ ...spec, whole: true }, { signal });
       }
     },
   };
+}
+
+/** What a refusal does not say: which version it is that ends there. Its first byte is asked for, where that can tell. */
+async function identify(
+  upstream: DataSource<ResolvedSpec>,
+  spec: ResolvedSpec,
+  size: number,
+  signal: AbortSignal,
+): Promise<Partial<Opened>> {
+  const { resolution } = spec;
+  if (resolution.variant !== undefined) return { resolution, variant: resolution.variant };
+  if (size === 0 || spec.expect?.variant !== undefined) return { resolution };
+  const first = await upstream.open({ ...spec, position: 0, end: 1 }, { signal });
+  await first[Symbol.asyncDispose]();
+  return first;
 }

@@ -1,5 +1,5 @@
-import { AfterbayError, isAfterbayError } from "../errors.ts";
-import { abortable } from "./aborting.ts";
+import { AfterbayError, abortReason, isAfterbayError } from "../errors.ts";
+import { abortable, deferred } from "./aborting.ts";
 import type { Clock } from "./clock.ts";
 import { type DataSource, type DataSpec, type Opened, Priority, type ResolvedSpec } from "./data-source.ts";
 import { withBody } from "./opened.ts";
@@ -22,41 +22,56 @@ const PER_MS = 60_000;
 const SLOTS = 4;
 
 /**
- * Turns the id into a URL, only now that bytes are needed. A URL that was refused is forgotten. One call of the resolver
- * serves all who wait for the same track and quality, and goes on when they leave.
+ * Turns the id into a URL, only now that bytes are needed. A URL that was refused is forgotten, and one whose life ends
+ * between two windows is renewed. One call of the resolver serves all who wait for the same track and quality, and goes
+ * on when they leave.
  */
 export function resolving(upstream: DataSource<ResolvedSpec>, options: ResolvingOptions): DataSource {
-  const { uriCache } = options;
+  const { uriCache, clock } = options;
   const calls = new ResolverCalls(options);
+
+  /** The resolution to use now. `held` is one in use: where it could not be kept, it is good until it is refused. */
+  const resolve = async (spec: DataSpec, signal: AbortSignal, held?: Resolution): Promise<Resolution> => {
+    const kept = await uriCache.get(uriKey(spec));
+    if (kept?.expired === false) return kept.resolution;
+    if (kept === undefined && held !== undefined) return held;
+    if (kept !== undefined && spec.need.reason === "first") spec.need.reason = "expired";
+    const began = clock.now();
+    const resolution = await calls.resolve(spec, signal);
+    spec.need.resolveMs = clock.now() - began;
+    return resolution;
+  };
+
   return {
     async open(spec, { signal }) {
-      const key = uriKey(spec);
-      const began = options.clock.now();
-      let resolution = await uriCache.get(key);
-      if (resolution === undefined) {
-        resolution = await abortable(calls.resolve(key, spec), signal);
-        spec.need.resolveMs = options.clock.now() - began;
-      }
-      const { url } = resolution;
+      if (signal.aborted) throw abortReason(signal);
+      const first = await resolve(spec, signal);
+      assertVariant(first, spec.expect?.resolverVariant);
+      let current = first;
+      const renew = async (): Promise<Resolution> => {
+        const next = await resolve(spec, signal, current);
+        assertVariant(next, first.variant);
+        current = next;
+        return next;
+      };
       const forgetRefused = async (error: unknown): Promise<never> => {
         if (isAfterbayError(error, "url-refused", "wrong-answer", "range-refused", "variant-changed")) {
-          await uriCache.delete(key, url);
+          await uriCache.delete(uriKey(spec), current.url);
         }
         throw error;
       };
-      const expected = spec.expect?.resolverVariant;
-      if (expected !== undefined && resolution.variant !== undefined && resolution.variant !== expected) {
-        throw new AfterbayError("variant-changed", "The source offers other bytes for this track now", {
-          variant: resolution.variant,
-        });
-      }
-      const opened = await upstream.open({ ...spec, resolution }, { signal }).catch(forgetRefused);
+      const opened = await upstream.open({ ...spec, resolution: first, renew }, { signal }).catch(forgetRefused);
       return withBody(opened, {
         body: guarded(opened, forgetRefused),
         dispose: () => opened[Symbol.asyncDispose](),
       });
     },
   };
+}
+
+function assertVariant({ variant }: Resolution, expected: string | undefined): void {
+  if (expected === undefined || variant === undefined || variant === expected) return;
+  throw new AfterbayError("variant-changed", "The source offers other bytes for this track now", { variant });
 }
 
 /** The key of a track's URL: quality changes what is resolved. */
@@ -72,36 +87,95 @@ async function* guarded(opened: Opened, onError: (error: unknown) => Promise<nev
   }
 }
 
-interface Waiting {
-  readonly spec: DataSpec;
-  start(): void;
+/** One call of the resolver, waiting for a slot or under way, and those who wait for it. */
+class Call {
+  readonly key: string;
+  readonly callers = new Set<{ readonly spec: DataSpec }>();
+  readonly result = deferred<Resolution>();
+
+  constructor(key: string) {
+    this.key = key;
+    // Its callers may all have left.
+    this.result.promise.catch(() => {});
+  }
+
+  /** That of the most urgent caller. */
+  get level(): Priority {
+    return [...this.callers].reduce<Priority>((least, { spec }) => {
+      const level = spec.urgency?.level ?? Priority.playback;
+      return level < least ? level : least;
+    }, Priority.abandoned);
+  }
 }
 
 /** The calls of one resolver: joined, rationed, with one slot kept for playback. */
 class ResolverCalls {
   readonly #options: ResolvingOptions;
-  readonly #running = new Map<string, Promise<Resolution>>();
+  readonly #calls = new Map<string, Call>();
+  /** When the resolver was asked for each track in the last minute, monotonic ms. */
   readonly #starts = new Map<string, number[]>();
-  readonly #waiting: Waiting[] = [];
+  #waiting: Call[] = [];
   #active = 0;
 
   constructor(options: ResolvingOptions) {
     this.#options = options;
   }
 
-  resolve(key: string, spec: DataSpec): Promise<Resolution> {
-    const running = this.#running.get(key);
-    if (running !== undefined) return running;
-    const call = this.#call(key, spec).finally(() => this.#running.delete(key));
-    this.#running.set(key, call);
-    // Its callers may all have left.
-    call.catch(() => {});
+  async resolve(spec: DataSpec, signal: AbortSignal): Promise<Resolution> {
+    const call = this.#calls.get(uriKey(spec)) ?? this.#begin(spec);
+    const caller = { spec };
+    call.callers.add(caller);
+    const unlisten = spec.urgency?.onChange(() => this.#grant());
+    this.#grant();
+    try {
+      return await abortable(call.result.promise, signal);
+    } finally {
+      unlisten?.();
+      call.callers.delete(caller);
+      if (call.callers.size === 0) this.#drop(call);
+    }
+  }
+
+  #begin(spec: DataSpec): Call {
+    this.#ration(`${spec.source}\n${spec.id}`);
+    const call = new Call(uriKey(spec));
+    this.#calls.set(call.key, call);
+    this.#waiting.push(call);
     return call;
   }
 
-  async #call(key: string, spec: DataSpec): Promise<Resolution> {
-    this.#ration(key);
-    await this.#slot(spec);
+  /** What nobody waits for any more is not begun; what has begun goes on. */
+  #drop(call: Call): void {
+    if (!this.#waiting.includes(call)) return;
+    this.#waiting = this.#waiting.filter((other) => other !== call);
+    this.#calls.delete(call.key);
+  }
+
+  #grant(): void {
+    // Stable: equals keep the order in which they came.
+    this.#waiting.sort((a, b) => a.level - b.level);
+    for (;;) {
+      const [next] = this.#waiting;
+      if (next === undefined) return;
+      const slots = next.level === Priority.playback ? SLOTS : SLOTS - 1;
+      const [caller] = next.callers;
+      if (this.#active >= slots || caller === undefined) return;
+      this.#waiting.shift();
+      this.#active += 1;
+      void this.#ask(next.key, caller.spec)
+        .finally(() => {
+          this.#calls.delete(next.key);
+          this.#active -= 1;
+          this.#grant();
+        })
+        .then(
+          (resolution) => next.result.resolve(resolution),
+          (error: unknown) => next.result.reject(error),
+        );
+    }
+  }
+
+  async #ask(key: string, spec: DataSpec): Promise<Resolution> {
     const { resolver, clock, validate, uriCache, onResolve } = this.#options;
     const began = clock.now();
     const controller = new AbortController();
@@ -130,56 +204,23 @@ class ResolverCalls {
       throw new AfterbayError("transient", "The source failed to name a URL", { cause: error });
     } finally {
       cancel();
-      this.#active -= 1;
-      this.#grant();
       onResolve?.({ id: spec.id, ms: clock.now() - began, ok });
     }
   }
 
-  #ration(key: string): void {
+  #ration(track: string): void {
     const now = this.#options.clock.now();
-    const recent = (this.#starts.get(key) ?? []).filter((at) => now - at < PER_MS);
+    const recent = (this.#starts.get(track) ?? []).filter((at) => now - at < PER_MS);
     const oldest = recent[0];
     if (recent.length >= MAX_PER_TRACK && oldest !== undefined) {
       throw new AfterbayError("busy", "This track was resolved too often", { retryAfterMs: oldest + PER_MS - now });
     }
     recent.push(now);
-    this.#starts.set(key, recent);
+    this.#starts.set(track, recent);
     if (this.#starts.size > 1000) {
       for (const [other, starts] of this.#starts) {
         if (starts.every((at) => now - at >= PER_MS)) this.#starts.delete(other);
       }
     }
   }
-
-  #slot(spec: DataSpec): Promise<void> {
-    return new Promise((resolve) => {
-      const unlisten = spec.urgency?.onChange(() => this.#grant());
-      this.#waiting.push({
-        spec,
-        start: () => {
-          unlisten?.();
-          this.#active += 1;
-          resolve();
-        },
-      });
-      this.#grant();
-    });
-  }
-
-  #grant(): void {
-    this.#waiting.sort((a, b) => level(a.spec) - level(b.spec));
-    for (;;) {
-      const next = this.#waiting[0];
-      if (next === undefined) return;
-      const slots = level(next.spec) === Priority.playback ? SLOTS : SLOTS - 1;
-      if (this.#active >= slots) return;
-      this.#waiting.shift();
-      next.start();
-    }
-  }
-}
-
-function level(spec: DataSpec): Priority {
-  return spec.urgency?.level ?? Priority.playback;
 }

@@ -36,6 +36,7 @@ export async function openResuming<Spec extends DataSpec>(
   const expect = expectationOf(first, spec.expect);
   let position = first.start;
   let tail: Uint8Array = spec.overlap ?? new Uint8Array(0);
+  let disposed = false;
 
   async function* body(): AsyncGenerator<Uint8Array> {
     for (;;) {
@@ -56,17 +57,23 @@ export async function openResuming<Spec extends DataSpec>(
         return;
       } catch (error) {
         if (signal.aborted) throw abortReason(signal);
+        if (disposed) throw error;
         await current[Symbol.asyncDispose]();
         await recover(error, signal);
         const overlap = first.variant === undefined && tail.length > 0 ? { overlap: tail } : {};
         current = await reopen({ ...spec, position, expect, ...overlap });
+        // Disposed of meanwhile: what was opened since is freed by the read that fails at it.
+        if (disposed) await current[Symbol.asyncDispose]();
       }
     }
   }
   return withBody(first, {
     endsCleanly: () => current.endsCleanly(),
     body: body(),
-    dispose: () => current[Symbol.asyncDispose](),
+    async dispose() {
+      disposed = true;
+      await current[Symbol.asyncDispose]();
+    },
   });
 }
 

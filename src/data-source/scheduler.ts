@@ -69,6 +69,8 @@ export class Scheduler {
     this.#waiting.sort((a, b) => a.applicant.urgency.level - b.applicant.urgency.level);
     for (const waiting of [...this.#waiting]) {
       const { applicant } = waiting;
+      // Making place for one may have ended another that waited.
+      if (!this.#waiting.includes(waiting)) continue;
       if (this.#yieldsTo(applicant)) continue;
       if (this.#hasPlace(applicant)) {
         this.#waiting = this.#waiting.filter((other) => other !== waiting);

@@ -2,9 +2,16 @@ import { LRUCache } from "lru-cache";
 import type { Clock } from "./clock.ts";
 import type { Resolution } from "./resolution.ts";
 
+/** A resolution that was kept. An expired one tells why another is asked for, and is of no other use. */
+export interface KeptResolution {
+  readonly resolution: Resolution;
+  readonly expired: boolean;
+}
+
 /** Resolutions by track and quality. Asynchronous, so that a shared tier can stand behind it. */
 export interface UriCache {
-  get(key: string): Promise<Resolution | undefined>;
+  get(key: string): Promise<KeptResolution | undefined>;
+  /** Keeps a resolution in place of the one before. One that has no life left is not kept. */
   set(key: string, resolution: Resolution): Promise<void>;
   /** Forgets the resolution of `key` if its URL is `url`: one that came later is kept. */
   delete(key: string, url: string): Promise<void>;
@@ -35,13 +42,12 @@ export class MemoryUriCache implements UriCache {
     this.#entries = new LRUCache({ max });
   }
 
-  async get(key: string): Promise<Resolution | undefined> {
+  async get(key: string): Promise<KeptResolution | undefined> {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     const age = this.#clock.now() - entry.receivedAt;
-    if (age < entry.lifetimeMs && this.#clock.wall() < entry.notAfter) return entry.resolution;
-    this.#entries.delete(key);
-    return undefined;
+    const expired = age >= entry.lifetimeMs || this.#clock.wall() >= entry.notAfter;
+    return { resolution: entry.resolution, expired };
   }
 
   async set(key: string, resolution: Resolution): Promise<void> {
@@ -49,6 +55,7 @@ export class MemoryUriCache implements UriCache {
     const received = resolution.expiresAt === undefined ? MAX_LIFETIME_MS : resolution.expiresAt - wall;
     const margin = resolution.expiresAt === undefined ? 0 : Math.min(MAX_MARGIN_MS, received * MARGIN_SHARE);
     const lifetimeMs = Math.min(MAX_LIFETIME_MS, received - margin);
+    this.#entries.delete(key);
     if (lifetimeMs <= 0) return;
     this.#entries.set(key, {
       resolution,

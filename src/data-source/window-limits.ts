@@ -36,10 +36,11 @@ export class WindowLimits {
     return lesson !== undefined && lesson.confirmations >= CONFIRMATIONS ? lesson.accepted : undefined;
   }
 
-  /** One URL refused a larger window and accepted one of `accepted` bytes. */
-  confirm(source: string, url: string, accepted: number): void {
+  /** One URL refused a window of `refused` bytes and accepted one of `accepted`. */
+  confirm(source: string, url: string, accepted: number, refused: number): void {
     const lesson = this.#learn(source, url);
-    lesson.accepted = lesson.confirmations === 0 ? accepted : Math.min(lesson.accepted, accepted);
+    // What was accepted before and is smaller than what is refused now still holds.
+    lesson.accepted = lesson.accepted < refused ? Math.max(lesson.accepted, accepted) : accepted;
     lesson.confirmations += 1;
   }
 

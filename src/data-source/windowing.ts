@@ -1,6 +1,7 @@
 import { AfterbayError, isAfterbayError } from "../errors.ts";
 import { type Admission, CHUNK_SIZE, type DataSource, KiB, type Opened, type ResolvedSpec } from "./data-source.ts";
 import { emptyOpened, withBody } from "./opened.ts";
+import { expectationOf } from "./resuming.ts";
 import { DEFAULT_MAX_WINDOW, WINDOW_FLOOR, type WindowLimits } from "./window-limits.ts";
 
 export interface WindowingOptions {
@@ -26,8 +27,13 @@ export function windowing(
     async open(spec, { signal }) {
       const series = new WindowSeries(upstream, limits, maxWindow, spec, signal);
       const first = await series.next();
-      if (first === undefined) return emptyOpened(spec.position);
-      return withBody(first, { body: series.body(first), dispose: () => series.dispose() });
+      const { size } = spec.expect ?? {};
+      if (first === undefined) return emptyOpened(spec.position, size === undefined ? {} : { size });
+      return withBody(first, {
+        endsCleanly: () => series.endsCleanly,
+        body: series.body(first),
+        dispose: () => series.dispose(),
+      });
     },
   };
 }
@@ -35,19 +41,23 @@ export function windowing(
 class WindowSeries {
   readonly #upstream: DataSource<ResolvedSpec>;
   readonly #limits: WindowLimits;
-  readonly #spec: ResolvedSpec;
+  readonly #maxWindow: number;
   readonly #signal: AbortSignal;
+  /** What the next request is to say: it expects what the first answer said, and its URL may be a renewed one. */
+  #spec: ResolvedSpec;
   /** Largest window to ask for, bytes. */
-  #ceiling: number;
+  #ceiling = 0;
   /** Largest window that this URL honoured, bytes. */
   #honoured = 0;
   /** Smallest window that this URL refused, bytes. */
   #refused = Number.POSITIVE_INFINITY;
   #position: number;
   #lastLength = 0;
-  #openEnded: boolean;
-  #current: { opened: Opened; admission: Admission; exhausted: boolean } | undefined;
+  #openEnded = false;
+  #current: { opened: Opened; exhausted: boolean; release(): void } | undefined;
+  #latest: Opened | undefined;
   #size: number | undefined;
+  #disposed = false;
 
   constructor(
     upstream: DataSource<ResolvedSpec>,
@@ -56,18 +66,19 @@ class WindowSeries {
     spec: ResolvedSpec,
     signal: AbortSignal,
   ) {
-    const { url } = spec.resolution;
     this.#upstream = upstream;
     this.#limits = limits;
+    this.#maxWindow = maxWindow;
     this.#spec = spec;
     this.#signal = signal;
     this.#position = spec.position;
     this.#size = spec.expect?.size;
-    this.#ceiling = Math.max(
-      WINDOW_FLOOR,
-      Math.min(spec.resolution.maxWindow ?? maxWindow, maxWindow, limits.limit(spec.source, url) ?? maxWindow),
-    );
-    this.#openEnded = spec.resolution.variant === undefined && limits.isUnnamed(spec.source, url);
+    this.#beginUrl();
+  }
+
+  /** True once the last answer has ended at a proven end of the resource. */
+  get endsCleanly(): boolean {
+    return this.#latest?.endsCleanly() ?? false;
   }
 
   /** Opens the next window, or answers undefined if nothing more is wanted. */
@@ -85,31 +96,63 @@ class WindowSeries {
   }
 
   async *body(first: Opened): AsyncGenerator<Uint8Array> {
+    this.#position = first.start;
     try {
       for (let opened: Opened | undefined = first; opened !== undefined; opened = await this.next()) {
-        let arrived = 0;
+        const before = this.#position;
+        // A later window may be answered with the whole resource: what came already is skipped.
+        let at = opened.start;
         for await (const chunk of opened.body) {
-          arrived += chunk.length;
-          yield chunk;
+          const skip = Math.min(chunk.length, this.#position - at);
+          at += chunk.length;
+          if (skip === chunk.length) continue;
+          this.#position += chunk.length - skip;
+          yield skip === 0 ? chunk : chunk.subarray(skip);
         }
         if (this.#current !== undefined) this.#current.exhausted = true;
-        await this.dispose();
-        this.#position = opened.start + arrived;
+        await this.#free();
         if (!opened.ranged || this.#openEnded) return;
         const end = Math.min(this.#spec.end ?? Number.POSITIVE_INFINITY, this.#size ?? Number.POSITIVE_INFINITY);
         if (this.#position >= end) return;
-        if (arrived === 0) throw new AfterbayError("transient", "The upstream answered a range with no bytes");
+        if (this.#position === before) {
+          throw new AfterbayError("transient", "The upstream answered a range with no bytes");
+        }
+        await this.#renew();
       }
     } finally {
-      await this.dispose();
+      await this.#free();
     }
   }
 
   async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.#free();
+  }
+
+  /** Frees the request that is open, and its place. */
+  async #free(): Promise<void> {
     const current = this.#current;
     this.#current = undefined;
     await current?.opened[Symbol.asyncDispose]();
-    current?.admission.release(!current.exhausted);
+    current?.release();
+  }
+
+  /** What is known of this URL's limits. */
+  #beginUrl(): void {
+    const { source, resolution } = this.#spec;
+    const max = this.#maxWindow;
+    const learned = this.#limits.limit(source, resolution.url) ?? max;
+    this.#ceiling = Math.max(WINDOW_FLOOR, Math.min(resolution.maxWindow ?? max, max, learned));
+    this.#honoured = 0;
+    this.#refused = Number.POSITIVE_INFINITY;
+    this.#openEnded = resolution.variant === undefined && this.#limits.isUnnamed(source, resolution.url);
+  }
+
+  async #renew(): Promise<void> {
+    const resolution = await this.#spec.renew?.();
+    if (resolution === undefined || resolution.url === this.#spec.resolution.url) return;
+    this.#spec = { ...this.#spec, resolution };
+    this.#beginUrl();
   }
 
   async #openSmaller(length: number, refused: number, firstError: unknown): Promise<Opened | undefined> {
@@ -117,7 +160,7 @@ class WindowSeries {
     try {
       const opened = await this.#open(this.#position + length);
       this.#refused = Math.min(this.#refused, refused);
-      this.#limits.confirm(source, resolution.url, length);
+      this.#limits.confirm(source, resolution.url, length, refused);
       return opened;
     } catch (error) {
       // Refused as well: it is not the size. The first refusal is the one to act on.
@@ -141,14 +184,32 @@ class WindowSeries {
       admission.release(this.#signal.aborted);
       throw error;
     }
-    this.#current = { opened, admission, exhausted: false };
+    await this.#hold(opened, admission);
     this.#size ??= opened.size;
+    this.#spec = { ...this.#spec, expect: expectationOf(opened, this.#spec.expect) };
     if (opened.ranged && granted !== Number.POSITIVE_INFINITY) {
       this.#lastLength = granted - start;
       this.#honoured = Math.max(this.#honoured, this.#lastLength);
       this.#limits.accepted(this.#spec.source, this.#spec.resolution.url, this.#lastLength);
     }
     return opened;
+  }
+
+  /** Makes it the current one. An abort gives its place back at once, not when somebody reads on. */
+  async #hold(opened: Opened, admission: Admission): Promise<void> {
+    const onAbort = (): void => void this.#free();
+    const current = {
+      opened,
+      exhausted: false,
+      release: (): void => {
+        this.#signal.removeEventListener("abort", onAbort);
+        admission.release(!current.exhausted);
+      },
+    };
+    this.#latest = opened;
+    this.#current = current;
+    if (this.#disposed || this.#signal.aborted) await this.#free();
+    else this.#signal.addEventListener("abort", onAbort, { once: true });
   }
 
   async #request(start: number, end: number | undefined): Promise<Opened> {
@@ -178,7 +239,8 @@ class WindowSeries {
     const start = this.#position;
     const wish = this.#lastLength === 0 ? FIRST_WINDOW_MIN : this.#lastLength * 2;
     // A doubled window reaches up to a size that was refused, never again to it.
-    const ceiling = this.#refused === Number.POSITIVE_INFINITY ? this.#ceiling : Math.max(this.#honoured, this.#refused / 2);
+    const ceiling =
+      this.#refused === Number.POSITIVE_INFINITY ? this.#ceiling : Math.max(this.#honoured, this.#refused / 2);
     let end = Math.ceil((start + Math.min(wish, ceiling)) / CHUNK_SIZE) * CHUNK_SIZE;
     if (end - start > ceiling) {
       const below = Math.floor((start + ceiling) / CHUNK_SIZE) * CHUNK_SIZE;
