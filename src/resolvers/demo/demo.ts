@@ -22,7 +22,9 @@ export interface DemoOptions {
  */
 export async function createDemo({ now = Date.now, urlLifetimeMs = 6 * HOUR_MS }: DemoOptions = {}): Promise<Resolver> {
   const signer = new Signer(now);
-  const origin = await Origin.listen(createBlocks(), signer);
+  const blocks = createBlocks();
+  const origin = await Origin.listen(blocks, signer);
+  blocks.warm();
   return {
     hosts: [origin.host],
     async resolve(id, { signal }) {
@@ -49,6 +51,11 @@ function track(piece: Piece): CatalogueTrack {
   return { id: piece.id, size: wavSize(piece), contentType: WAV_TYPE, ...labels(piece) };
 }
 
-function labels({ title, artist, album, seconds }: Piece): Pick<CatalogueTrack, "title" | "artist" | "album" | "durationMs"> {
+function labels({
+  title,
+  artist,
+  album,
+  seconds,
+}: Piece): Pick<CatalogueTrack, "title" | "artist" | "album" | "durationMs"> {
   return { title, artist, album, durationMs: Math.round(seconds * 1000) };
 }

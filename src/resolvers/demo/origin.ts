@@ -49,7 +49,12 @@ export class Origin {
   }
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, blocks: Blocks, signer: Signer): Promise<void> {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  blocks: Blocks,
+  signer: Signer,
+): Promise<void> {
   if (request.method !== "GET" && request.method !== "HEAD") return refuse(response, 405, { Allow: "GET, HEAD" });
   const address = `http://127.0.0.1${request.url}`;
   if (!URL.canParse(address)) return refuse(response, 400);
@@ -60,7 +65,12 @@ async function answer(request: IncomingMessage, response: ServerResponse, blocks
 
   const size = wavSize(piece);
   const etag = `"${variantOf(piece)}"`;
-  const headers = { "Accept-Ranges": "bytes", "Content-Type": WAV_TYPE, ETag: etag, "Cache-Control": "private, no-transform" };
+  const headers = {
+    "Accept-Ranges": "bytes",
+    "Content-Type": WAV_TYPE,
+    ETag: etag,
+    "Cache-Control": "private, no-transform",
+  };
   if (request.method === "HEAD") {
     response.writeHead(200, { ...headers, "Content-Length": size }).end();
     return;

@@ -1,12 +1,13 @@
 import { type MessagePort, parentPort } from "node:worker_threads";
 import { RenderQueue } from "./render-queue.ts";
 
-/** What the main thread asks: a block, or that one asked for is not wanted any more. */
+/** What the main thread asks: a block, or that one is not wanted any more, or to be ready for the first. */
 export type RenderRequest =
+  | "warm"
   | { readonly job: number; readonly piece: string; readonly index: number }
   | { readonly cancel: number };
 
-/** `bytes` is absent where rendering failed or was cancelled. */
+/** Without `bytes`, `error` says why there are none. */
 export interface RenderReply {
   readonly job: number;
   readonly bytes?: Uint8Array;
@@ -18,6 +19,10 @@ function serve(port: MessagePort): void {
   const running = new Map<number, AbortController>();
   const post = (reply: RenderReply, transfer: ArrayBuffer[] = []): void => port.postMessage(reply, transfer);
   port.on("message", (request: RenderRequest) => {
+    if (request === "warm") {
+      void queue.warm();
+      return;
+    }
     if ("cancel" in request) {
       running.get(request.cancel)?.abort();
       return;

@@ -8,6 +8,8 @@ import { Recent } from "./synth/recent.ts";
 export interface Blocks {
   /** Block `index` of a piece as PCM. Rejects with the signal's reason once it aborts. */
   block(piece: string, index: number, signal: AbortSignal): Promise<Uint8Array>;
+  /** Makes the first block soon; harmless at any time. */
+  warm(): void;
   close(): Promise<void>;
 }
 
@@ -31,6 +33,7 @@ function remembering(blocks: Blocks): Blocks {
       recent.set(key, bytes);
       return bytes;
     },
+    warm: () => blocks.warm(),
     close: () => blocks.close(),
   };
 }
@@ -43,6 +46,9 @@ class LocalBlocks implements Blocks {
     return this.#queue.block(piece, index, AbortSignal.any([signal, this.#closed.signal]));
   }
 
+  /** This thread has other things to do than to render what nobody asked for. */
+  warm(): void {}
+
   async close(): Promise<void> {
     this.#closed.abort();
   }
@@ -53,12 +59,13 @@ interface Job {
   reject(reason: Error): void;
 }
 
-/** One worker, started when the first block is asked for and again should it die. */
+/** One worker, started when it is first needed and again should it die. */
 class WorkerBlocks implements Blocks {
   readonly #file: URL;
   readonly #jobs = new Map<number, Job>();
   #worker: Worker | undefined;
   #count = 0;
+  #closed = false;
 
   constructor(file: URL) {
     this.#file = file;
@@ -66,6 +73,7 @@ class WorkerBlocks implements Blocks {
 
   async block(piece: string, index: number, signal: AbortSignal): Promise<Uint8Array> {
     if (signal.aborted) throw abortReason(signal);
+    if (this.#closed) throw new AfterbayError("transient", "The demo source is closed");
     const worker = this.#start();
     const job = this.#count++;
     const { promise, resolve, reject } = withResolvers();
@@ -84,7 +92,12 @@ class WorkerBlocks implements Blocks {
     }
   }
 
+  warm(): void {
+    if (!this.#worker) post(this.#start(), "warm");
+  }
+
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#worker?.terminate();
   }
 
@@ -98,7 +111,8 @@ class WorkerBlocks implements Blocks {
     });
     const ended = (cause?: Error): void => {
       if (this.#worker === worker) this.#worker = undefined;
-      for (const { reject } of this.#jobs.values()) reject(new AfterbayError("transient", "The renderer ended", { cause }));
+      for (const { reject } of this.#jobs.values())
+        reject(new AfterbayError("transient", "The renderer ended", { cause }));
     };
     worker.on("error", ended);
     worker.on("exit", () => ended());

@@ -60,7 +60,8 @@ export function voiceLeading(row: readonly Chord[], voices: number, centre: numb
     const before = out.at(-1);
     const candidates = inversions(kept, voices, centre);
     const cost = (keys: readonly number[]): number =>
-      keys.reduce((sum, key, i) => sum + (before ? Math.abs(key - (before[i] ?? key)) : 0), 0) + Math.abs(mean(keys) - centre) * 0.8;
+      keys.reduce((sum, key, i) => sum + (before ? Math.abs(key - (before[i] ?? key)) : 0), 0) +
+      Math.abs(mean(keys) - centre) * 0.8;
     out.push(candidates.reduce((best, keys) => (cost(keys) < cost(best) ? keys : best)));
   }
   return out;

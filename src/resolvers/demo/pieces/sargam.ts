@@ -7,7 +7,15 @@ export interface Swara {
 }
 
 /** Just intonation with the raised fourth of Yaman, `m`. */
-const RATIOS: Readonly<Record<string, number>> = { S: 1, R: 9 / 8, G: 5 / 4, m: 45 / 32, P: 3 / 2, D: 27 / 16, N: 15 / 8 };
+const RATIOS: Readonly<Record<string, number>> = {
+  S: 1,
+  R: 9 / 8,
+  G: 5 / 4,
+  m: 45 / 32,
+  P: 3 / 2,
+  D: 27 / 16,
+  N: 15 / 8,
+};
 
 /**
  * A phrase such as `,N:1 R ~G:3 S'`: `,` before is the lower octave, `'` after the upper, `~` glides there without

@@ -54,12 +54,15 @@ const seconds = clock([
   [END_BAR * BAR + 6, 40],
 ]);
 
+/** Seconds before the first note. */
+const LEAD_IN = 0.3;
+
 const HARP: StringMake = { decay: 2.6, position: 0.36, softness: 0.34, stiffness: 0.00004, damping: 0.25, level: 0.42 };
 
 function compose(): Sound[] {
   const random = sequence(2024);
   const sounds: Sound[] = [];
-  const loose = (beat: number): number => Math.max(0, seconds(beat) + 0.012 * (random() - 0.3));
+  const loose = (beat: number): number => LEAD_IN + seconds(beat) + 0.012 * (random() - 0.3);
   const note = ({ at, beats, key }: Tone, velocity: number, pan: number, ring = 1): Note => ({
     at: loose(at),
     hz: midiHz(key),
@@ -96,28 +99,42 @@ function compose(): Sound[] {
     accompany(part.harmony, first, slower ? 0.62 : 0.8);
     sing(line(part.melody), first, slower ? 0.72 : 0.82, 0.15);
     if (doubled) sing(line(part.second), first, 0.45, -0.2);
-    if (sparkle) sing(line(part.melody, 12).filter(({ at }) => at % BAR === 0), first, 0.26, 0.45);
+    if (sparkle)
+      sing(
+        line(part.melody, 12).filter(({ at }) => at % BAR === 0),
+        first,
+        0.26,
+        0.45,
+      );
   }
 
   accompany(TRIO.harmony, TRIO_BAR, 0.62);
   for (const tone of line(TRIO.melody)) {
     const at = TRIO_BAR * BAR + tone.at;
-    sounds.push(pluck(note({ ...tone, at }, 1.05 * arch((tone.at % 12) / 12, 0.25), 0.1, 1.4), { ...HARP, position: 0.22, softness: 0.2 }));
+    sounds.push(
+      pluck(note({ ...tone, at }, 1.05 * arch((tone.at % 12) / 12, 0.25), 0.1, 1.4), {
+        ...HARP,
+        position: 0.22,
+        softness: 0.2,
+      }),
+    );
   }
   chords(TRIO.harmony).forEach(({ tones }, bar) => {
     if (bar % 2 === 0) return;
     [0.5, 1, 1.5, 2, 2.5].forEach((beat, i) => {
       const key = nearest(tones[i % tones.length] ?? 0, 84 + 3 * i);
-      sounds.push(musicBox(note({ at: (TRIO_BAR + bar) * BAR + beat, beats: 1, key }, 0.22 + 0.03 * i, 0.4 - 0.2 * i, 3)));
+      sounds.push(
+        musicBox(note({ at: (TRIO_BAR + bar) * BAR + beat, beats: 1, key }, 0.22 + 0.03 * i, 0.4 - 0.2 * i, 3)),
+      );
     });
   });
 
   const end = END_BAR * BAR;
   [43, 50, 55, 59, 62, 67].forEach((key, i) => {
-    sounds.push(pluck(note({ at: end + 0.12 * i, beats: 6, key }, 0.55, -0.3 + 0.1 * i, 2), HARP));
+    sounds.push(pluck(note({ at: end + 0.12 * i, beats: 6, key }, 0.4, -0.3 + 0.1 * i, 2), HARP));
   });
   [79, 83, 86, 91].forEach((key, i) => {
-    sounds.push(musicBox(note({ at: end + 0.8 + 0.3 * i, beats: 6, key }, 0.5 - 0.08 * i, 0.3 - 0.15 * i, 2)));
+    sounds.push(musicBox(note({ at: end + 0.8 + 0.3 * i, beats: 6, key }, 0.4 - 0.06 * i, 0.3 - 0.15 * i, 2)));
   });
   return sounds;
 }
@@ -131,7 +148,7 @@ export const waltz: Piece = {
   seconds: Math.ceil(seconds(END_BAR * BAR) + 10),
   fadeIn: 0.02,
   fadeOut: 4,
-  gain: 1,
+  gain: 1.02,
   room: { seconds: 1.5, level: 0.35, predelay: 0.02 },
   compose,
 };

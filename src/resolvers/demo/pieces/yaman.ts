@@ -41,18 +41,45 @@ const HIGH = "G':1 R' S' N | D:1 N S':2 | N:.5 S':.5 N:.5 D:.5 P:1 m | G:1 m P R
 const TAAN_1 = `,N:.5 R G m D N S' N | D N D P m G R S | ,N R G R G m G m | P m D P m G R S`;
 const TAAN_2 = `G:.5 m D N R' S' N D | S' N D P N D P m | D P m G P m G R | m G R S ,N R G m`;
 /** A phrase of 5 1/3 beats three times, so that the last note falls on the first beat of the next cycle. */
-const TIHAI = Array.from({ length: 3 }, () => "G:.6666666666666666 m D P R:1.3333333333333333 S:1.3333333333333333").join(" ");
+const TIHAI = Array.from(
+  { length: 3 },
+  () => "G:.6666666666666666 m D P R:1.3333333333333333 S:1.3333333333333333",
+).join(" ");
 const GAT = [STHAYI, STHAYI, MANJHA, STHAYI, ANTARA, HIGH, STHAYI, TAAN_1, STHAYI, TAAN_2, TIHAI];
 
 /** Teental: four times four, the third four without the left hand. */
-const THEKA = ["dha", "dhin", "dhin", "dha", "dha", "dhin", "dhin", "dha", "dha", "tin", "tin", "ta", "ta", "dhin", "dhin", "dha"];
+const THEKA = [
+  "dha",
+  "dhin",
+  "dhin",
+  "dha",
+  "dha",
+  "dhin",
+  "dhin",
+  "dha",
+  "dha",
+  "tin",
+  "tin",
+  "ta",
+  "ta",
+  "dhin",
+  "dhin",
+  "dha",
+];
 
 const ALAP_START = 7;
 
 const sitarLevels = jawari({ harmonics: 26, decay: 8, bloom: 2.6, top: 10, tilt: 0.12 });
 const droneLevels = jawari({ harmonics: 24, decay: 9, bloom: 3.4, top: 12, tilt: 0.1 });
 const TARAF: StringMake = { decay: 4, position: 0.12, softness: 0.25, stiffness: 0.00002, damping: 0.8, level: 0.07 };
-const CHIKARI: StringMake = { decay: 1.8, position: 0.09, softness: 0.06, stiffness: 0.00002, damping: 0.3, level: 0.16 };
+const CHIKARI: StringMake = {
+  decay: 1.8,
+  position: 0.09,
+  softness: 0.06,
+  stiffness: 0.00002,
+  damping: 0.3,
+  level: 0.16,
+};
 
 function compose(): Sound[] {
   const random = sequence(108);
@@ -71,14 +98,23 @@ function compose(): Sound[] {
     }
     sounds.push(
       glide(
-        { at, gain: 0.13 * velocity, pan: 0.08, attack: 0.002, hold: length + 0.05, release: Math.min(0.5, 0.15 + length / 8) },
+        {
+          at,
+          gain: 0.13 * velocity,
+          pan: 0.08,
+          attack: 0.002,
+          hold: length + 0.05,
+          release: Math.min(0.5, 0.15 + length / 8),
+        },
         { points, levels: sitarLevels, harmonics: 26, vibrato: { hz: 4.6, depth: 0.0035, delay: 1.1 } },
       ),
     );
     const last = swara.pitches.at(-1);
     if (last && length > 0.5) {
       const hz = SA * last.ratio;
-      sounds.push(pluck({ at: at + (last.at - swara.at) * beat + 0.3, hz, hold: 3, velocity: velocity * 0.7, pan: -0.35 }, TARAF));
+      sounds.push(
+        pluck({ at: at + (last.at - swara.at) * beat + 0.3, hz, hold: 3, velocity: velocity * 0.7, pan: -0.35 }, TARAF),
+      );
     }
   };
   const chikari = (at: number, velocity: number): void => {
@@ -119,9 +155,9 @@ function compose(): Sound[] {
   const end = now + GAT.length * 16 * GAT_BEAT;
   sitar({ at: 0, beats: 12, pitches: [{ at: 0, ratio: 1 }] }, end, GAT_BEAT, 1);
   sounds.push(...bol("dha", end, 0.95));
-  [0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6].forEach((harp, i) => {
-    const hz = SA * [1, 9 / 8, 5 / 4, 45 / 32, 3 / 2, 27 / 16, 15 / 8, 2, 4][i]!;
-    sounds.push(pluck({ at: end + 2.4 + harp * 0.18, hz, hold: 4, velocity: 0.8, pan: -0.5 + 0.1 * i }, { ...TARAF, level: 0.14 }));
+  [1, 9 / 8, 5 / 4, 45 / 32, 3 / 2, 27 / 16, 15 / 8, 2, 4].forEach((ratio, i) => {
+    const at = end + 2.5 + 0.11 * i;
+    sounds.push(pluck({ at, hz: SA * ratio, hold: 4, velocity: 0.8, pan: -0.5 + 0.1 * i }, { ...TARAF, level: 0.14 }));
   });
   sounds.push(...tanpura(random, end + 9));
   return sounds;
@@ -142,7 +178,14 @@ function tanpura(random: () => number, until: number): Sound[] {
     sounds.push(
       glide(
         { at, gain: gain * (0.92 + 0.16 * random()), pan, attack: 0.012, hold: 4.2, release: 1.4 },
-        { points: [{ at: 0, hz: hz * 1.001 }, { at: 0.4, hz }], levels: droneLevels, harmonics: 24 },
+        {
+          points: [
+            { at: 0, hz: hz * 1.001 },
+            { at: 0.4, hz },
+          ],
+          levels: droneLevels,
+          harmonics: 24,
+        },
       ),
     );
     at += (i % 4 === 3 ? 1.55 : 0.98) + 0.03 * random();
@@ -164,7 +207,7 @@ function bol(name: string, at: number, velocity: number): Sound[] {
   const right = name.endsWith("in") ? "tin" : name === "te" ? "te" : "na";
   const sounds = [tabla({ at, velocity, pan: 0.22 }, SA, right)];
   if (name.startsWith("dh")) {
-    sounds.push(skin({ at, velocity, pan: -0.25 }, { from: 74, to: 98, bend: 0.5, decay: 0.75, level: 0.3 }));
+    sounds.push(skin({ at, velocity, pan: -0.25 }, { from: 74, to: 98, bend: 0.5, decay: 0.75, level: 0.24 }));
   }
   return sounds;
 }
@@ -178,7 +221,7 @@ export const yaman: Piece = {
   seconds: 232,
   fadeIn: 2.5,
   fadeOut: 7,
-  gain: 1,
+  gain: 0.84,
   room: { seconds: 1.7, level: 0.3, predelay: 0.025 },
   compose,
 };

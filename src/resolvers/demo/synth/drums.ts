@@ -44,7 +44,13 @@ export interface Burst {
 /** Hats, shakers, brushes and the rattle of a snare. */
 export function burst(stroke: Stroke, { tone, attack, decay, level }: Burst): Sound {
   const seed = hash(77, Math.round(stroke.at * 1000));
-  const place = { ...stroke, gain: stroke.velocity * level, attack, hold: Math.max(attack, decay * 0.7), release: decay * 0.5 };
+  const place = {
+    ...stroke,
+    gain: stroke.velocity * level,
+    attack,
+    hold: Math.max(attack, decay * 0.7),
+    release: decay * 0.5,
+  };
   return new PlacedSound(place, (out, lo, hi, onset) => {
     const fall = 9.966 / (decay * SAMPLE_RATE);
     const step = exp2(-fall);
@@ -77,7 +83,11 @@ export function snareHead(stroke: Stroke): Sound {
  * and third), `tin` inside of it (strong first), `te` is damped. `hz` is the drum's pitch.
  */
 export function tabla(stroke: Stroke, hz: number, kind: "na" | "tin" | "te"): Sound {
-  const levels = { na: [0.12, 0.6, 0.5, 0.22, 0.12], tin: [0.75, 0.22, 0.12, 0.06, 0.03], te: [0.3, 0.35, 0.3, 0.25, 0.2] }[kind];
+  const levels = {
+    na: [0.12, 0.6, 0.5, 0.22, 0.12],
+    tin: [0.75, 0.22, 0.12, 0.06, 0.03],
+    te: [0.3, 0.35, 0.3, 0.25, 0.2],
+  }[kind];
   const ring = { na: 0.9, tin: 1.5, te: 0.09 }[kind];
   const place = { ...stroke, gain: stroke.velocity * 0.3, attack: 0.001, hold: ring, release: 0.1 };
   return modal(place, () => [

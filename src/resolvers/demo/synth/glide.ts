@@ -10,7 +10,11 @@ export interface PitchPoint {
 /** A string or reed whose pitch moves: harmonics of one phase. */
 export interface GlideVoice {
   readonly points: readonly PitchPoint[];
-  readonly vibrato?: { readonly hz: number; /** Part of the pitch. */ readonly depth: number; /** Seconds. */ readonly delay: number };
+  readonly vibrato?: {
+    readonly hz: number /** Part of the pitch. */;
+    readonly depth: number /** Seconds. */;
+    readonly delay: number;
+  };
   /** Writes the level of harmonic k (from 1) at `seconds` after the onset into `levels[k]`; length is harmonics + 1. */
   readonly levels: (seconds: number, levels: Float64Array) => void;
   readonly harmonics: number;
@@ -61,7 +65,8 @@ class Phase {
       const since = seconds - vibrato.delay;
       const grown = Math.min(1, since);
       // A phase that moves as 1 - cos is a pitch that moves as sin; growing the phase's swing keeps it closed-form.
-      turns += ((from.hz * vibrato.depth * grown) / (6.283185307179586 * vibrato.hz)) * (1 - cosTurns(vibrato.hz * since));
+      turns +=
+        ((from.hz * vibrato.depth * grown) / (6.283185307179586 * vibrato.hz)) * (1 - cosTurns(vibrato.hz * since));
     }
     return turns;
   }
@@ -110,7 +115,14 @@ function fillPhases(phase: Phase, lo: number, hi: number, base: number): void {
 }
 
 /** sin((k+1)x) = 2 cos(x) sin(kx) - sin((k-1)x): one multiplication a harmonic; four frames at a time keep the CPU busy. */
-function fillFour(out: Float64Array, i: number, top: number, levels: Float64Array, next: Float64Array, u: number): void {
+function fillFour(
+  out: Float64Array,
+  i: number,
+  top: number,
+  levels: Float64Array,
+  next: Float64Array,
+  u: number,
+): void {
   const aTurn = twoCos[i] ?? 0;
   const bTurn = twoCos[i + 1] ?? 0;
   const cTurn = twoCos[i + 2] ?? 0;
@@ -157,9 +169,17 @@ function fillFour(out: Float64Array, i: number, top: number, levels: Float64Arra
  * Levels of a plucked string over a flat bridge (jawari): a cluster of strong harmonics that wanders downwards as the
  * string's swing shrinks. `decay` is the first harmonic's time to fall by 60 dB, in seconds.
  */
-export function jawari(options: { harmonics: number; decay: number; bloom: number; top: number; tilt: number }): GlideVoice["levels"] {
+export function jawari(options: {
+  harmonics: number;
+  decay: number;
+  bloom: number;
+  top: number;
+  tilt: number;
+}): GlideVoice["levels"] {
   const { harmonics, decay, bloom, top, tilt } = options;
-  const base = Float64Array.from({ length: harmonics + 1 }, (_, k) => (k === 0 ? 0 : exp2(-tilt * (k - 1)) / Math.sqrt(k)));
+  const base = Float64Array.from({ length: harmonics + 1 }, (_, k) =>
+    k === 0 ? 0 : exp2(-tilt * (k - 1)) / Math.sqrt(k),
+  );
   return (seconds, levels) => {
     const time = Math.max(0, seconds);
     const centre = 2.5 + top * exp2((-time * 3) / decay);

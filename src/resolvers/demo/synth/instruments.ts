@@ -11,7 +11,10 @@ export interface Note {
   readonly pan: number;
 }
 
-function placed({ at, hold, velocity, pan }: Note, shape: { attack: number; release: number; level: number }): Placement {
+function placed(
+  { at, hold, velocity, pan }: Note,
+  shape: { attack: number; release: number; level: number },
+): Placement {
   return { at, hold, pan, gain: velocity * shape.level, attack: shape.attack, release: shape.release };
 }
 
@@ -141,7 +144,12 @@ export function organ(note: Note): Sound {
   return modal(placed(note, { attack: 0.028, release: 0.09, level: 0.12 }), () => [
     ...RANKS.flatMap(([multiple, level], rank) => {
       const hz = note.hz * multiple * (1 + 0.0007 * sinTurns(rank * 0.37 + note.hz * 0.113));
-      return [1, 2, 3, 4, 5].map((n) => ({ hz: hz * n, amplitude: (level * exp2(-1.3 * (n - 1))) / n, decay: Infinity, phase: rank * 0.21 }));
+      return [1, 2, 3, 4, 5].map((n) => ({
+        hz: hz * n,
+        amplitude: (level * exp2(-1.3 * (n - 1))) / n,
+        decay: Infinity,
+        phase: rank * 0.21,
+      }));
     }),
     { hz: note.hz * 2.97, amplitude: 0.5, decay: 0.09 },
     { hz: note.hz * 5.03, amplitude: 0.35, decay: 0.06 },
@@ -156,8 +164,10 @@ export function pad(note: Note, shape: { attack: number; release: number; bright
 function padPartials(hz: number, brightness: number): Partial[] {
   const slope = 1.6 - 1.2 * brightness;
   const count = Math.max(1, Math.min(12, Math.floor(6000 / hz)));
-  return harmonics(count, (n) => ({ hz: hz * n, amplitude: exp2(-slope * (n - 1)), decay: Infinity })).flatMap((partial, i) => [
-    { ...partial, hz: partial.hz * (1 - 0.0012 / (i + 1)), phase: (i * 0.37) % 1 },
-    { ...partial, hz: partial.hz * (1 + 0.0013 / (i + 1)), phase: (i * 0.61 + 0.3) % 1 },
-  ]);
+  return harmonics(count, (n) => ({ hz: hz * n, amplitude: exp2(-slope * (n - 1)), decay: Infinity })).flatMap(
+    (partial, i) => [
+      { ...partial, hz: partial.hz * (1 - 0.0012 / (i + 1)), phase: (i * 0.37) % 1 },
+      { ...partial, hz: partial.hz * (1 + 0.0013 / (i + 1)), phase: (i * 0.61 + 0.3) % 1 },
+    ],
+  );
 }

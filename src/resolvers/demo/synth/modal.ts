@@ -30,7 +30,12 @@ const FIELDS = 4;
 function pack(partials: readonly Partial[]): Float64Array {
   const heard = partials.filter(({ hz, amplitude }) => hz < HIGHEST_HZ && Math.abs(amplitude) > INAUDIBLE);
   return Float64Array.from(
-    heard.flatMap(({ hz, amplitude, decay, phase = 0 }) => [hz / SAMPLE_RATE, amplitude, LOG2_60DB / (decay * SAMPLE_RATE), phase]),
+    heard.flatMap(({ hz, amplitude, decay, phase = 0 }) => [
+      hz / SAMPLE_RATE,
+      amplitude,
+      LOG2_60DB / (decay * SAMPLE_RATE),
+      phase,
+    ]),
   );
 }
 

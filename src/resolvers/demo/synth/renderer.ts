@@ -8,10 +8,14 @@ import { BLOCK_FRAMES, frames, type Sound, type Stereo } from "./sound.ts";
 /** Blocks kept between the stages: 32 KiB each. A stream uses as many as its room's tail is long, about 25. */
 const KEPT_BLOCKS = 320;
 
+/** Sounds are looked up by rows of blocks: by single blocks, the lists take longer to make than a block to render. */
+const ROW_BLOCKS = 16;
+const ROW_FRAMES = ROW_BLOCKS * BLOCK_FRAMES;
+
 interface Prepared {
   readonly piece: Piece;
   readonly reverb: Reverb;
-  /** The sounds that are heard in each block. */
+  /** The sounds that may be heard in each row of blocks. */
   readonly heard: readonly (readonly Sound[])[];
 }
 
@@ -43,10 +47,10 @@ export class Renderer {
   #prepare(piece: Piece): Prepared {
     const known = this.#prepared.get(piece.id);
     if (known) return known;
-    const heard: Sound[][] = Array.from({ length: Math.ceil(frames(piece.seconds) / BLOCK_FRAMES) }, () => []);
+    const heard: Sound[][] = Array.from({ length: Math.ceil(frames(piece.seconds) / ROW_FRAMES) }, () => []);
     for (const sound of piece.compose()) {
-      for (let block = Math.max(0, Math.floor(sound.start / BLOCK_FRAMES)); block * BLOCK_FRAMES < sound.end; block++) {
-        heard[block]?.push(sound);
+      for (let row = Math.max(0, Math.floor(sound.start / ROW_FRAMES)); row * ROW_FRAMES < sound.end; row++) {
+        heard[row]?.push(sound);
       }
     }
     const prepared = { piece, reverb: new Reverb(piece.room), heard };
@@ -59,7 +63,7 @@ export class Renderer {
     const known = this.#dry.get(key);
     if (known) return known;
     const block = silence();
-    for (const sound of heard[index] ?? []) sound.mix(block, index * BLOCK_FRAMES);
+    for (const sound of heard[Math.floor(index / ROW_BLOCKS)] ?? []) sound.mix(block, index * BLOCK_FRAMES);
     this.#dry.set(key, block);
     return block;
   }

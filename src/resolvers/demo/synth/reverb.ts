@@ -116,10 +116,24 @@ function tailTaps({ seconds, level, predelay }: Room, seed: number): Tap[] {
 }
 
 /** out[i] += gain * source[i + shift - delay] for every tap; four at a time, and their number is a multiple of four. */
-function addTaps(out: Float32Array, lo: number, hi: number, source: Float32Array, shift: number, taps: readonly Tap[]): void {
+function addTaps(
+  out: Float32Array,
+  lo: number,
+  hi: number,
+  source: Float32Array,
+  shift: number,
+  taps: readonly Tap[],
+): void {
   for (let t = 0; t + 3 < taps.length; t += 4) {
     const [a, b, c, d] = [taps[t] ?? NO_TAP, taps[t + 1] ?? NO_TAP, taps[t + 2] ?? NO_TAP, taps[t + 3] ?? NO_TAP];
-    addFour(out, lo, hi, source, [shift - a.delay, shift - b.delay, shift - c.delay, shift - d.delay], [a.gain, b.gain, c.gain, d.gain]);
+    addFour(
+      out,
+      lo,
+      hi,
+      source,
+      [shift - a.delay, shift - b.delay, shift - c.delay, shift - d.delay],
+      [a.gain, b.gain, c.gain, d.gain],
+    );
   }
 }
 
@@ -127,7 +141,14 @@ type Four = readonly [number, number, number, number];
 
 const NO_TAP: Tap = { delay: 0, gain: 0 };
 
-function addFour(out: Float32Array, lo: number, hi: number, source: Float32Array, [a, b, c, d]: Four, [ga, gb, gc, gd]: Four): void {
+function addFour(
+  out: Float32Array,
+  lo: number,
+  hi: number,
+  source: Float32Array,
+  [a, b, c, d]: Four,
+  [ga, gb, gc, gd]: Four,
+): void {
   for (let i = lo; i < hi; i++) {
     const early = ga * (source[i + a] ?? 0) + gb * (source[i + b] ?? 0);
     const late = gc * (source[i + c] ?? 0) + gd * (source[i + d] ?? 0);

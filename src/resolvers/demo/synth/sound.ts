@@ -93,7 +93,13 @@ export class PlacedSound implements Sound {
     }
   }
 
-  #spreadMoving(block: Stereo, lo: number, hi: number, origin: number, { hz, depth }: { hz: number; depth: number }): void {
+  #spreadMoving(
+    block: Stereo,
+    lo: number,
+    hi: number,
+    origin: number,
+    { hz, depth }: { hz: number; depth: number },
+  ): void {
     for (let from = lo - (lo % CONTROL_FRAMES); from < hi; from += CONTROL_FRAMES) {
       const wave = depth * sinTurns(((origin + from) * hz) / SAMPLE_RATE);
       const step = (depth * sinTurns(((origin + from + CONTROL_FRAMES) * hz) / SAMPLE_RATE) - wave) / CONTROL_FRAMES;
