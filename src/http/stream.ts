@@ -26,6 +26,8 @@ export interface StreamWant extends TrackKey {
 /** Headers go out this long before an error would have to, if length and type are known, ms. */
 const HEADERS_AHEAD_MS = 500;
 
+const HIT = "afterbay; hit";
+
 /** RFC 9110, section 8.3.1; of the types under `application/`, those that servers give audio. */
 const MEDIA_TYPE =
   /^(?:(?:audio|video)\/[\w!#$&^.+-]+|application\/(?:octet-stream|ogg|mp4|x-flac|x-ogg)|binary\/octet-stream)(?:[ \t]*;[ \t]*[\w!#$&^.+-]+=(?:[\w!#$&^.+-]+|"[\t\x20-\x21\x23-\x5b\x5d-\x7e]*"))*[ \t;]*$/i;
@@ -185,7 +187,7 @@ class Answer {
   /** Waits for the first byte, then sends the headers; sends them ahead of it where it is late and they are known. */
   async #first(track: OpenTrack, plan: Plan, reader: VariantReader): Promise<IteratorResult<Uint8Array, undefined>> {
     const { clock, firstByteMs, patienceMs } = this.#options;
-    const before = this.#cacheStatus(track.variant, plan);
+    const before = this.#cacheStatus(track, plan);
     const left = this.#began + firstByteMs - clock.now();
     let cancel = (): void => {};
     const wait = (ms: number, act: () => void): void => {
@@ -231,13 +233,17 @@ class Answer {
     else response.end();
   }
 
-  #cacheStatus(variant: LiveVariant, plan: Plan): string {
+  /** RFC 9211. What comes from the memory of a fill that another reader began is a hit like any other. */
+  #cacheStatus({ variant, timing }: OpenTrack, plan: Plan): string {
+    const stored = variant.storing ? "; stored" : "";
+    // Asked for by this request, though its first bytes may be here by now.
+    if (timing.upstreamMs !== undefined) return `afterbay; fwd=miss${stored}`;
     const end = plan.end ?? Number.POSITIVE_INFINITY;
     const holes = variant.missing(plan.start, end);
-    if (holes.length === 0) return "afterbay; hit";
+    if (holes.length === 0) return HIT;
     const [first] = holes;
     const nothing = holes.length === 1 && first?.start === plan.start && first.end === end;
-    return `afterbay; fwd=${nothing ? "miss" : "partial"}${variant.storing ? "; stored" : ""}`;
+    return `afterbay; fwd=${nothing ? "miss" : "partial"}${stored}`;
   }
 
   #diagnostics(
@@ -246,15 +252,17 @@ class Answer {
     cacheStatus: string | undefined,
     stats?: ReadingStats,
   ): Record<string, string> {
+    const status = cacheStatus ?? this.#cacheStatus(track, plan);
+    const isHit = status === HIT;
     const resolve = track.timing.resolveMs ?? stats?.resolveMs;
-    const upstream = (track.timing.upstreamMs ?? 0) + (stats?.upstreamMs ?? 0);
+    const upstream = isHit ? 0 : (track.timing.upstreamMs ?? 0) + (stats?.upstreamMs ?? 0);
     const timings = [
       ["resolve", resolve],
       ["upstream", upstream > 0 ? upstream : undefined],
-      ["cache", stats?.cacheMs],
+      ["cache", stats?.cacheMs ?? (isHit ? stats?.upstreamMs : undefined)],
     ].flatMap(([name, ms]) => (typeof ms === "number" ? [`${name};dur=${ms.toFixed(1)}`] : []));
     return {
-      "cache-status": cacheStatus ?? this.#cacheStatus(track.variant, plan),
+      "cache-status": status,
       ...(timings.length === 0 ? {} : { "server-timing": timings.join(", ") }),
     };
   }
