@@ -55,8 +55,8 @@ class LocalBlocks implements Blocks {
 }
 
 interface Job {
-  resolve(bytes: Uint8Array): void;
-  reject(reason: Error): void;
+  readonly resolve: (bytes: Uint8Array) => void;
+  readonly reject: (reason: Error) => void;
 }
 
 /** One worker, started when it is first needed and again should it die. */

@@ -2,7 +2,7 @@ import type { Piece } from "./synth/piece.ts";
 import { BLOCK_FRAMES, frames, SAMPLE_RATE } from "./synth/sound.ts";
 
 /** Bytes of the RIFF header before the samples. */
-export const HEADER_BYTES = 44;
+const HEADER_BYTES = 44;
 
 /** Two channels of 16 bits. */
 const FRAME_BYTES = 4;

@@ -25,7 +25,7 @@ const QUALITIES: Readonly<Record<string, readonly number[]>> = {
 };
 
 /** A chord symbol such as `F#m7/E`. */
-export function chord(symbol: string): Chord {
+function chord(symbol: string): Chord {
   const match = /^([A-G][#b]?)([^/]*)(?:\/(.+))?$/.exec(symbol);
   const intervals = match && QUALITIES[match[2] ?? ""];
   if (!match || !intervals) throw new SyntaxError(`Not a chord: ${symbol}`);
@@ -73,7 +73,7 @@ function mean(keys: readonly number[]): number {
 
 /** Close positions, each starting from another tone in another octave. */
 function inversions(tones: readonly number[], voices: number, centre: number): number[][] {
-  const rising = [...tones].sort((a, b) => a - b);
+  const rising = tones.toSorted((a, b) => a - b);
   return Array.from({ length: rising.length * 3 }, (_, first) =>
     Array.from({ length: voices }, (__, i) => {
       const step = first + i;
