@@ -128,7 +128,7 @@ function opened(
     try {
       if (freed) throw disposed();
       // undici yields its own Buffers.
-      const chunks = (answer.body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+      const chunks = (answer.body as AsyncIterable<Buffer, undefined>)[Symbol.asyncIterator]();
       while (left > 0) {
         watch.waiting();
         const { done, value } = await chunks.next();

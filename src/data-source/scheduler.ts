@@ -1,9 +1,12 @@
 import { abortReason } from "../errors.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import { Priority, type TrackKey, type Urgency } from "./data-source.ts";
 
 /** Upstream requests at once. */
 const PER_TRACK = 2;
 const PER_SOURCE = 6;
+/** Playback asks for its next window within this time: prefetch that began in between would be cut at once. */
+const PAUSE_MS = 50;
 
 /** Work that wants to make one upstream request. */
 export interface Applicant extends TrackKey {
@@ -25,7 +28,14 @@ interface Waiting {
 export class Scheduler {
   readonly #active = new Set<Applicant>();
   readonly #preempted = new WeakSet<Applicant>();
+  readonly #clock: Clock;
   #waiting: Waiting[] = [];
+  /** Requests of playback that ended a moment ago. */
+  #pausing = 0;
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
 
   /** Number of requests under way, and of those waiting for their turn. */
   get counts(): { active: number; waiting: number } {
@@ -48,6 +58,7 @@ export class Scheduler {
           resolve(() => {
             if (!this.#active.delete(applicant)) return;
             unlisten();
+            if (applicant.urgency.level === Priority.playback) this.#pause();
             this.#update();
           });
         },
@@ -60,6 +71,14 @@ export class Scheduler {
       };
       signal.addEventListener("abort", onAbort, { once: true });
       this.#waiting.push(waiting);
+      this.#update();
+    });
+  }
+
+  #pause(): void {
+    this.#pausing += 1;
+    this.#clock.after(PAUSE_MS, () => {
+      this.#pausing -= 1;
       this.#update();
     });
   }
@@ -86,6 +105,7 @@ export class Scheduler {
   #yieldsTo(applicant: Applicant): boolean {
     const level = applicant.urgency.level;
     if (level === Priority.playback) return false;
+    if (this.#pausing > 0) return true;
     const others = [...this.#active, ...this.#waiting.map((waiting) => waiting.applicant)];
     return others.some((other) => other.urgency.level < level);
   }
