@@ -16,13 +16,13 @@ const OWNER = "owner.sock";
 const CLAIM = /^claim-[0-9a-f]{12}\.sock$/;
 /** Two that start at once settle who it is in rounds of this length, ms. */
 const ROUND_MS = 20;
-const MAX_ROUNDS = 100;
+const MAX_ROUNDS = 50;
 
 /** A cache directory that this process owns. */
 export interface CacheDir {
   /** The folder of this format's version. */
   readonly root: string;
-  release(): Promise<void>;
+  readonly release: () => Promise<void>;
 }
 
 /**
@@ -54,7 +54,7 @@ async function refuseNewer(path: string): Promise<void> {
 async function makeReady(root: string, path: string): Promise<void> {
   try {
     await mkdir(join(root, "tracks"), { recursive: true });
-    const probe = join(root, `.probe-${process.pid}`);
+    const probe = join(root, `.probe-${randomBytes(6).toString("hex")}`);
     await writeFile(probe, "");
     await unlink(probe);
   } catch (error) {
@@ -158,8 +158,8 @@ async function answers(root: string, name: string): Promise<boolean> {
       return true;
     } catch (error) {
       if (["ECONNREFUSED", "ENOENT", "ENOTSOCK"].includes(codeOf(error))) return false;
-      // It has so many connections that it takes no more.
-      if (codeOf(error) === "EAGAIN") return true;
+      // It has so many connections that it takes no more, or was giving up at this moment.
+      if (["EAGAIN", "ECONNRESET", "EPIPE"].includes(codeOf(error))) return true;
       throw error;
     } finally {
       connection.destroy();

@@ -84,7 +84,8 @@ class FileVariant extends PieceTable implements StoredVariant {
 
   /** Never rejects: what cannot be read is not there. */
   async load(): Promise<void> {
-    const lines = await this.#map.load().catch(() => []);
+    const lines: string[] = [];
+    await this.#map.load((text) => lines.push(text.toString())).catch(() => {});
     for (const line of lines) {
       // Files that were copied here from another variant hold its bytes, with checksums that are right.
       if (line.startsWith("=") && line !== this.#title) return this.#map.renew();

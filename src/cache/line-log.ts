@@ -43,29 +43,30 @@ export class LineLog {
     this.#slack = slack;
   }
 
-  /** The texts of the lines that hold; none if there is no file. Rejects if it is there and cannot be read. */
-  async load(): Promise<string[]> {
+  /**
+   * Calls `take` with the text of each line that holds, in order; it is good for that call. Rejects if the file is there
+   * and cannot be read.
+   */
+  async load(take: (text: Buffer) => void): Promise<void> {
     let content: Buffer;
     try {
       content = await readFile(this.#path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
       this.#torn = true;
       throw error;
     }
-    const texts: string[] = [];
     for (let start = 0; start < content.length; ) {
       const newline = content.indexOf(NEWLINE, start);
       const end = newline < 0 ? content.length : newline;
       const text = content.subarray(start + PREFIX, end);
       const told = Number.parseInt(content.toString("latin1", start, start + PREFIX - 1), 16);
-      if (text.length > 0 && told === crc32(text)) texts.push(text.toString());
+      if (text.length > 0 && told === crc32(text)) take(text);
       this.#lines += 1;
       start = end + 1;
     }
     this.#length = content.length;
     this.#torn = content.length > 0 && content.at(-1) !== NEWLINE;
-    return texts;
   }
 
   /** Queues a line; it is in the file when {@link flush} settles. */
