@@ -135,7 +135,7 @@ function shareLine({ cachedBytes, size, complete, pinned }: ApiTrack): string {
 function totalsLine({ tracks, complete, cachedBytes, budgetBytes }: Totals): string {
   const budget = budgetBytes === undefined ? "" : ` of ${bytes(budgetBytes)}`;
   const named = `${tracks} ${tracks === 1 ? "track" : "tracks"}`;
-  return `${named} · ${complete} offline · ${bytes(cachedBytes)}${budget} on disk`;
+  return `${named} · ${complete} ${complete === 1 ? "plays" : "play"} offline · ${bytes(cachedBytes)}${budget} on disk`;
 }
 
 /** Rounded towards the middle: 0 % and 100 % are said only where they are true. */

@@ -62,9 +62,9 @@ describe("the page", () => {
   it("sums up", () => {
     const totals = { tracks: 1, complete: 1, cachedBytes: 7.25 * MiB, budgetBytes: 2048 * MiB };
     expect(renderPage({ tracks: [track()], totals, version: "1" }).html).toContain(
-      "1 track · 1 offline · 7.3 MB of 2 GB on disk",
+      "1 track · 1 plays offline · 7.3 MB of 2 GB on disk",
     );
-    expect(page()).toContain("0 tracks · 0 offline · 0 bytes on disk");
+    expect(page()).toContain("0 tracks · 0 play offline · 0 bytes on disk");
   });
 
   it("writes the empty state out", () => {
