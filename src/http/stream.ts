@@ -224,7 +224,7 @@ class Answer {
     const response = this.#response;
     const signal = this.#gone.signal;
     for (let result = first; result.done !== true; result = await reader.next()) {
-      await written(response, result.value);
+      await written(response, result.value, signal);
       if (signal.aborted) return;
     }
     const sent = reader.position - plan.start;
@@ -287,14 +287,18 @@ function one(header: string | string[] | undefined): string | undefined {
   return Array.isArray(header) ? header[0] : header;
 }
 
-/** Writes, and settles when the kernel has taken the bytes (their buffer is used again then), or never will. */
-function written(response: ServerResponse, bytes: Uint8Array): Promise<void> {
+/**
+ * Writes, and settles when the kernel has taken the bytes (their buffer is used again then), or never will. The signal
+ * tells, not the response: one that was pipelined and has not had its turn hears nothing of its socket's end.
+ */
+function written(response: ServerResponse, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (response.destroyed) return resolve();
-    response.once("close", resolve);
-    response.write(bytes, () => {
-      response.off("close", resolve);
+    if (signal.aborted) return resolve();
+    const done = (): void => {
+      signal.removeEventListener("abort", done);
       resolve();
-    });
+    };
+    signal.addEventListener("abort", done);
+    response.write(bytes, done);
   });
 }
