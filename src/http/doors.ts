@@ -47,7 +47,7 @@ export type DoorVerdict =
 
 export type Doors = (request: DoorRequest) => DoorVerdict;
 
-export const TOKEN_COOKIE = "afterbay_token";
+const TOKEN_COOKIE = "afterbay_token";
 
 const EXPOSED_HEADERS = "Content-Range, Accept-Ranges, ETag, Cache-Status, Server-Timing, Content-Length";
 const ALLOWED_METHODS = "GET, HEAD, PUT, POST, DELETE";

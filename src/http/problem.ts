@@ -62,7 +62,7 @@ const UPSTREAM_DETAILS: Readonly<Partial<Record<PublicCode, string>>> = {
 };
 
 /** The code under which a client gets to know an error. */
-export function publicCode(error: AfterbayError): PublicCode {
+function publicCode(error: AfterbayError): PublicCode {
   const gone = error.code === "url-refused" && (error.status === 404 || error.status === 410);
   return gone ? "not-found" : PUBLIC[error.code];
 }
