@@ -1,8 +1,8 @@
 import type { Quality } from "../data-source/data-source.ts";
-import { ConfigError } from "../errors.ts";
 import { createProxy, type Logger, type Proxy } from "../proxy.ts";
-import { openSource, type Source } from "../resolvers/index.ts";
+import type { Source } from "../resolvers/index.ts";
 import { validateResolution } from "../resolvers/validate-resolution.ts";
+import { closeAll, openSources } from "./open-sources.ts";
 import { version } from "./version.ts";
 
 export interface ServerOptions {
@@ -49,27 +49,6 @@ export const createServer: CreateServer = async ({ host, port, token, allowHosts
     throw error;
   }
 };
-
-async function openSources(specs: readonly string[]): Promise<Source[]> {
-  const sources: Source[] = [];
-  try {
-    for (const spec of specs) {
-      const source = await openSource(spec);
-      sources.push(source);
-      if (sources.some((other) => other !== source && other.key === source.key)) {
-        throw new ConfigError(`Two sources are called ${source.key}; name one with --source NAME=SPEC`);
-      }
-    }
-    return sources;
-  } catch (error) {
-    await closeAll(sources);
-    throw error;
-  }
-}
-
-async function closeAll(sources: readonly Source[]): Promise<void> {
-  for (const { resolver } of sources) await resolver.close?.();
-}
 
 async function sample([first]: readonly Source[], proxy: Proxy): Promise<string | undefined> {
   const [track] = (await first?.resolver.list?.()) ?? [];

@@ -17,6 +17,8 @@ interface Kind<T> {
 export interface Flag<T> {
   /** Without dashes in front, as in `cache-size`. */
   readonly name: string;
+  /** One letter that may stand for it on the command line. */
+  readonly short?: string;
   /** How help names its value. Absent: a switch. */
   readonly argument?: string;
   readonly help: string;
@@ -28,7 +30,7 @@ export interface Flag<T> {
   parse(texts: readonly string[]): T | undefined;
 }
 
-type Words = Pick<Flag<unknown>, "name" | "argument" | "help">;
+type Words = Pick<Flag<unknown>, "name" | "short" | "argument" | "help">;
 
 /** A flag with one value; of several on one command line the last stands. */
 export function one<T, F extends T | undefined>(kind: Kind<T>, words: Words, fallback: F): Flag<T | F> {

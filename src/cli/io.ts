@@ -1,11 +1,14 @@
 import type { EventEmitter } from "node:events";
 import type { Readable } from "node:stream";
-import type { Environment } from "./settings.ts";
+import type { CreateOwner } from "./create-owner.ts";
 import type { CreateServer } from "./create-server.ts";
+import type { Environment } from "./settings.ts";
 
 export interface Output {
   write(text: string): unknown;
   readonly isTTY?: boolean;
+  /** How many characters fit in a line of a terminal. */
+  readonly columns?: number;
 }
 
 /** The world that a command sees. */
@@ -19,4 +22,7 @@ export interface Io {
   /** Ends the process at once. */
   readonly exit: (code: number) => void;
   readonly createServer: CreateServer;
+  readonly createOwner: CreateOwner;
+  /** The directory that relative paths start at. */
+  readonly cwd: string;
 }

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { createOwner } from "./create-owner.ts";
 import { createServer } from "./create-server.ts";
 import { run } from "./program.ts";
 
@@ -16,6 +17,8 @@ const code = await run(process.argv.slice(2), {
   signals: process,
   exit: (status) => process.exit(status),
   createServer,
+  createOwner,
+  cwd: process.cwd(),
 });
 // Not left to an empty event loop: idle connections would keep it waiting.
 process.exit(code);

@@ -4,6 +4,9 @@ export class UsageError extends Error {}
 /** Something that the user can mend outside the command line: one line, exit code 1. */
 export class Failure extends Error {}
 
+/** A failure of which stderr has had its line, or lines, already. */
+export class Reported extends Error {}
+
 const causes: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EPERM: "permission denied",
@@ -11,6 +14,7 @@ const causes: Readonly<Record<string, string>> = {
   ENOENT: "no such file or directory",
   ENOTDIR: "not a directory",
   EISDIR: "is a directory",
+  EEXIST: "is there already",
   ENOSPC: "the disk is full",
 };
 

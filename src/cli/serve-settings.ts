@@ -17,12 +17,13 @@ import {
   toggle,
 } from "./flags.ts";
 import { type Level, levels } from "./log.ts";
+import type { OwnerOptions } from "./create-owner.ts";
 import type { ServerOptions } from "./create-server.ts";
 import { type Environment, setting } from "./settings.ts";
 
 const qualities = ["low", "medium", "high", "ultra"] as const;
 
-const flags = {
+export const flags = {
   host: one(address, { name: "host", argument: "HOST", help: "address to listen on (127.0.0.1)" }, "127.0.0.1"),
   port: one(port, { name: "port", argument: "PORT", help: "port to listen on (8085); 0 takes a free one" }, 8085),
   cacheDir: one(text, { name: "cache-dir", argument: "DIR", help: "where songs are kept" }, undefined),
@@ -75,7 +76,7 @@ const flags = {
 };
 
 /** Not in `flags`: a config file names no other one. */
-const config = one(
+export const config = one(
   text,
   { name: "config", argument: "FILE", help: "a JSON file with any of these settings" },
   undefined,
@@ -90,34 +91,58 @@ export interface ServeSettings {
   readonly exitWithParent: boolean;
 }
 
+/** Answers the value of a flag. */
+export type Read = <T>(flag: Flag<T>) => T;
+
+/** Reads flags from the command line, the environment and the config file, which may also name those of `own`. */
+export async function settingsReader(
+  given: (name: string) => readonly string[],
+  env: Environment,
+  own: readonly Flag<unknown>[] = [],
+): Promise<Read> {
+  const path = setting(config, { given, env });
+  const known = [...new Set([...Object.values(flags), ...own].map(({ name }) => name))];
+  const file = path === undefined ? undefined : await readConfigFile(path, known);
+  return (flag) => setting(flag, { given, env, file });
+}
+
 /** Puts together what the command line, the environment and the config file say. */
 export async function serveSettings(
   given: (name: string) => readonly string[],
   env: Environment,
 ): Promise<ServeSettings> {
-  const path = setting(config, { given, env });
-  const known = Object.values(flags).map(({ name }) => name);
-  const file = path === undefined ? undefined : await readConfigFile(path, known);
-  const read = <T>(flag: Flag<T>): T => setting(flag, { given, env, file });
+  const read = await settingsReader(given, env);
   return {
     server: {
+      ...proxySettings(read, env),
       host: read(flags.host),
       port: read(flags.port),
-      cacheDir: resolve(read(flags.cacheDir) ?? dataDirectory(process.platform, env, homedir())),
-      cacheSize: read(flags.cacheSize),
-      sources: read(flags.sources),
       token: read(flags.token),
       allowHosts: read(flags.allowHosts),
       allowOrigins: read(flags.allowOrigins),
-      allowPrivate: read(flags.allowPrivate),
-      maxWindow: read(flags.maxWindow),
-      firstByteMs: read(flags.firstByte),
-      patienceMs: read(flags.patience),
-      dataSaver: read(flags.dataSaver),
-      quality: read(flags.quality),
     },
     logLevel: read(flags.logLevel),
     json: read(flags.json),
     exitWithParent: read(flags.exitWithParent),
   };
+}
+
+/** What a proxy needs, whether it listens to others or not. */
+export function proxySettings(read: Read, env: Environment): Omit<OwnerOptions, "log" | "background"> {
+  return {
+    cacheDir: cacheDirOf(read, env),
+    cacheSize: read(flags.cacheSize),
+    sources: read(flags.sources),
+    allowPrivate: read(flags.allowPrivate),
+    maxWindow: read(flags.maxWindow),
+    firstByteMs: read(flags.firstByte),
+    patienceMs: read(flags.patience),
+    dataSaver: read(flags.dataSaver),
+    quality: read(flags.quality),
+  };
+}
+
+/** An absolute path. */
+export function cacheDirOf(read: Read, env: Environment): string {
+  return resolve(read(flags.cacheDir) ?? dataDirectory(process.platform, env, homedir()));
 }

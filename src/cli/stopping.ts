@@ -4,10 +4,10 @@ import type { Readable } from "node:stream";
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Well within the 2 s after which a supervisor may lose its patience. */
-const GRACE_MS = 1800;
+export const GRACE_MS = 1800;
 
 /** One Ctrl-C under npm arrives two or three times: from the terminal, and from npm, which passes it on. */
-const SAME_SIGNAL_MS = 500;
+export const SAME_SIGNAL_MS = 500;
 
 export interface Stopping {
   /** Settles when the program is to stop. */

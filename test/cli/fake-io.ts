@@ -2,14 +2,17 @@ import { EventEmitter } from "node:events";
 import { PassThrough } from "node:stream";
 import type { Io, Output } from "../../src/cli/io.ts";
 import { run } from "../../src/cli/program.ts";
+import type { CreateOwner, OwnerOptions } from "../../src/cli/create-owner.ts";
 import type { CreateServer, Server, ServerOptions } from "../../src/cli/create-server.ts";
 
 class Captured implements Output {
   text = "";
   readonly isTTY: boolean;
+  readonly columns?: number;
 
-  constructor(isTTY: boolean) {
+  constructor(isTTY: boolean, columns?: number) {
     this.isTTY = isTTY;
+    if (columns !== undefined) this.columns = columns;
   }
 
   write(text: string): void {
@@ -26,15 +29,20 @@ export interface World {
   readonly argv: readonly string[];
   readonly env?: Record<string, string>;
   readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly cwd?: string;
   readonly createServer?: CreateServer;
+  /** Without it, nobody can become the owner of a cache directory. */
+  readonly createOwner?: CreateOwner;
 }
 
 /** Runs the program within this process, with a server that only keeps what it was given. */
-export function start({ argv, env = {}, isTTY = false, createServer }: World) {
+export function start({ argv, env = {}, isTTY = false, columns, cwd = "/", createServer, createOwner }: World) {
   const started: ServerOptions[] = [];
+  const owned: OwnerOptions[] = [];
   const exits: number[] = [];
-  const stdout = new Captured(isTTY);
-  const stderr = new Captured(isTTY);
+  const stdout = new Captured(isTTY, columns);
+  const stderr = new Captured(isTTY, columns);
   const signals = new EventEmitter();
   const stdin = new PassThrough();
   const closed = { times: 0 };
@@ -51,9 +59,15 @@ export function start({ argv, env = {}, isTTY = false, createServer }: World) {
       }
     );
   };
-  const io: Io = { env, stdin, stdout, stderr, signals, exit: (code) => exits.push(code), createServer: create };
+  const own: CreateOwner = async (options) => {
+    owned.push(options);
+    if (createOwner === undefined) throw new Error("nobody can own this directory");
+    return await createOwner(options);
+  };
+  const exit = (status: number) => exits.push(status);
+  const io: Io = { env, stdin, stdout, stderr, signals, exit, createServer: create, createOwner: own, cwd };
   const code = run(argv, io);
-  return { code, started, exits, stdout, stderr, signals, stdin, closed };
+  return { code, started, owned, exits, stdout, stderr, signals, stdin, closed };
 }
 
 /** A server without tracks. */

@@ -1,0 +1,46 @@
+import { encodeSegment, isSourceKey, isTrackId } from "../http/track-path.ts";
+import { UsageError } from "./problems.ts";
+
+/** For help pages. */
+export const idHelp = [
+  "An ID is an id of the default source, or SOURCE/ID. It may be percent-encoded; a slash within it must be, as",
+  "SOURCE/a%2Fb. Put -- before ids that begin with a dash.",
+].join("\n");
+
+/** The key (`source/id`, each part percent-encoded) of what a person wrote. Throws a UsageError. */
+export function keyOf(text: string, defaultSource: string): string {
+  const [first = "", second, ...more] = text.split("/");
+  const source = second === undefined ? defaultSource : decoded(first);
+  if (more.length > 0 || !isSourceKey(source)) {
+    throw new UsageError(`${quoted(text)} is not ID or SOURCE/ID; a slash within an id is written %2F.`);
+  }
+  const id = decoded(second ?? first);
+  if (!isTrackId(id)) throw new UsageError(`${quoted(text)}: an id has 1 to 200 characters, none of control.`);
+  return `${encodeSegment(source)}/${encodeSegment(id)}`;
+}
+
+/** Each once, in order. */
+export function keysOf(texts: readonly string[], defaultSource: string): string[] {
+  return [...new Set(texts.map((one) => keyOf(one, defaultSource)))];
+}
+
+/** How a person reads and writes a track's key: as plainly as {@link keyOf} still understands it. */
+export function written(key: string, defaultSource: string): string {
+  const [source = "", segment = ""] = key.split("/");
+  const id = decoded(segment);
+  // What does not come back as the same key, or could not be seen, stays encoded.
+  const plain = /[\s\p{C}\p{Zl}\p{Zp}/]/u.test(id) || decoded(id) !== id ? segment : id;
+  return source === defaultSource ? plain : `${source}/${plain}`;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 59)}…` : text);
+}
