@@ -62,8 +62,6 @@ class FileVariant extends PieceTable implements StoredVariant {
   readonly #data: DataFile;
   #size: number | undefined;
   #writing: Promise<void> = Promise.resolve();
-  /** How often the files were found gone. */
-  #losses = 0;
   #titled = false;
   #mapTimer: NodeJS.Timeout | undefined;
   /** Why records could not be written in the background: the next write must not look as if all were well. */
@@ -178,12 +176,9 @@ class FileVariant extends PieceTable implements StoredVariant {
     const start = index * CHUNK_SIZE + from;
     const end = start + bytes.length;
     if (this.#mapError !== undefined) await this.flush();
-    for (let hole = this.missing(start, end)[0]; hole !== undefined; hole = this.missing(start, end)[0]) {
+    for (const hole of this.missing(start, end)) {
       const part = bytes.subarray(hole.start - start, hole.end - start);
-      const losses = this.#losses;
       await this.#data.write(hole.start, part);
-      // What was written to a file that has no name any more has to be written to the next one.
-      if (losses !== this.#losses) continue;
       const piece = { ...hole, crc: crc32(part), checked: true };
       this.add(piece);
       this.#append(recordOf(piece));
@@ -215,9 +210,11 @@ class FileVariant extends PieceTable implements StoredVariant {
     this.#append(`- ${length} ${last.end}`);
   }
 
-  /** The folder was deleted under us: what it held is gone, and the next write makes it anew. */
+  /**
+   * The folder was deleted under us: what it held is gone, and the next write makes it anew. What is being written now goes
+   * to the lost file; it is found missing when the new one is opened.
+   */
   #startAfresh(): Promise<void> {
-    this.#losses += 1;
     this.removeWithin(0, Number.POSITIVE_INFINITY);
     this.#map.renew();
     return this.#data.abandon();

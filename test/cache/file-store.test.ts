@@ -224,6 +224,18 @@ describe("what others do to open files", () => {
     }
   });
 
+  it("a folder deleted under a write: what went to the lost file is not taken for what is in the new one", async () => {
+    for (let round = 0; round < 60; round += 1) {
+      // The record's flush finds the folder gone, at about the time that the write settles.
+      await stored.writeChunk(3, round * 8000, randomBytes(8000));
+      await rm(dir.path, { recursive: true });
+      await Promise.all([store(stored, content, 0, PIECE), stored.flush()]);
+      await store(stored, content, CHUNK_SIZE, CHUNK_SIZE + PIECE);
+      const bytes = await stored.readChunk(0, 0, PIECE);
+      if (bytes !== undefined) assertBytes(bytes, content.subarray(0, PIECE));
+    }
+  });
+
   it("a data file cut under an open handle: no zeros are served for what is beyond", async () => {
     expect(await chunks()).toEqual([true, true, true]);
     await truncate(`${path}.data`, CHUNK_SIZE);
