@@ -1,0 +1,119 @@
+import { stat } from "node:fs/promises";
+import { extname, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { abortable } from "../data-source/aborting.ts";
+import type { CatalogueTrack, Resolution, Resolver, ResolveRequest } from "../data-source/resolution.ts";
+import { abortReason, AfterbayError } from "../errors.ts";
+
+const MAX_MESSAGE_LENGTH = 200;
+
+/** The codes that a module may say of a track; all else it throws is taken for a failure that may pass. */
+const CODES = ["not-found", "unplayable", "url-refused"] as const;
+
+/** What was found in a module: nothing in it is known to keep the types of a Resolver. */
+interface Found {
+  readonly resolve: (id: string, request: ResolveRequest) => unknown;
+  readonly list?: () => unknown;
+  readonly hosts?: readonly string[];
+  readonly maxWindow?: number;
+  readonly close?: () => unknown;
+}
+
+/**
+ * The `module:FILE` source: an ES module (`.js` or `.mjs`; a relative path starts at the working directory) whose default
+ * export is a Resolver, or the `resolve` function of one. It runs in this process, with all its rights.
+ *
+ * What it throws with the `code` `not-found`, `unplayable` or `url-refused` means that; everything else is transient. Its
+ * resolutions are passed on as they are, to be validated.
+ *
+ * Rejects with an Error of one line that names the file: it is missing, cannot be loaded, or exports something else.
+ */
+export async function createModuleResolver(file: string): Promise<Resolver> {
+  const { resolve: ask, list, hosts, maxWindow, close } = judge(file, await load(file));
+  return {
+    async resolve(id, request) {
+      if (request.signal.aborted) throw abortReason(request.signal);
+      const answer = guarded(() => ask(id, request)) as Promise<Resolution>;
+      return await abortable(answer, request.signal);
+    },
+    ...(list !== undefined && { list: () => guarded(list) as Promise<readonly CatalogueTrack[]> }),
+    ...(hosts !== undefined && { hosts }),
+    ...(maxWindow !== undefined && { maxWindow }),
+    ...(close !== undefined && {
+      close: async () => {
+        await close();
+      },
+    }),
+  };
+}
+
+async function load(file: string): Promise<unknown> {
+  const path = resolve(file);
+  const extension = extname(path);
+  if (extension !== ".js" && extension !== ".mjs") throw new Error(`The module ${file} must be a .js or .mjs file`);
+  const stats = await stat(path).catch(() => undefined);
+  if (stats?.isFile() !== true) throw new Error(`There is no module ${file}`);
+  let loaded: object;
+  try {
+    loaded = (await import(pathToFileURL(path).href)) as object;
+  } catch (error) {
+    throw new Error(`The module ${file} cannot be loaded: ${wordsOf(error)}`, { cause: error });
+  }
+  if (!("default" in loaded)) throw new Error(`The module ${file} has no default export`);
+  return loaded.default;
+}
+
+function judge(file: string, value: unknown): Found {
+  if (typeof value === "function") return { resolve: value as Found["resolve"] };
+  const wrong = (what: string): Error => new Error(`The module ${file} cannot be used: ${what}`);
+  if (typeof value !== "object" || value === null) {
+    throw wrong("its default export is neither a function nor an object with resolve");
+  }
+  const found = value as Partial<Record<keyof Found, unknown>>;
+  const { resolve: ask, list, hosts, maxWindow, close } = found;
+  if (typeof ask !== "function") throw wrong("its default export has no resolve function");
+  if (list !== undefined && typeof list !== "function") throw wrong("list is no function");
+  if (close !== undefined && typeof close !== "function") throw wrong("close is no function");
+  if (hosts !== undefined && !areHosts(hosts)) throw wrong('hosts must be a list of "host:port"');
+  if (maxWindow !== undefined && !isSize(maxWindow)) throw wrong("maxWindow must be a number of bytes");
+  // As methods of the object, which may need it as their `this`.
+  return {
+    resolve: (id, request) => (ask as Found["resolve"]).call(value, id, request),
+    ...(list !== undefined && { list: () => list.call(value) as unknown }),
+    ...(hosts !== undefined && { hosts }),
+    ...(maxWindow !== undefined && { maxWindow }),
+    ...(close !== undefined && { close: () => close.call(value) as unknown }),
+  };
+}
+
+function areHosts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((host) => typeof host === "string" && /^\S+:\d{1,5}$/.test(host));
+}
+
+function isSize(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value > 0;
+}
+
+/** Calls, also what is no async function, and turns what it throws into an AfterbayError. */
+async function guarded(call: () => unknown): Promise<unknown> {
+  try {
+    return await call();
+  } catch (error) {
+    throw asAfterbayError(error);
+  }
+}
+
+function asAfterbayError(error: unknown): AfterbayError {
+  const said = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+  const code = CODES.find((each) => each === said);
+  return code === undefined
+    ? new AfterbayError("transient", "The module's resolver failed", { cause: error })
+    : new AfterbayError(code, wordsOf(error), { cause: error });
+}
+
+/** A message in one line, of a length to be shown. */
+function wordsOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : "";
+  const words = message.replace(/[\p{Cc}\p{Cs}]+/gu, " ").trim();
+  return Array.from(words).slice(0, MAX_MESSAGE_LENGTH).join("") || "it says no more";
+}
