@@ -1,5 +1,5 @@
-import type { Dispatcher } from "undici";
 import { AfterbayError } from "../errors.ts";
+import type { HttpExchange } from "./http-exchange.ts";
 import type { Expectation, ResolvedSpec, Validator } from "./data-source.ts";
 import { validatorOf, validatorsConflict, variantOf } from "./validators.ts";
 
@@ -17,7 +17,7 @@ export interface Answer {
   readonly contentType: string | undefined;
   readonly validator: Validator;
   readonly variant: string | undefined;
-  readonly body: Dispatcher.ResponseData["body"];
+  readonly exchange: HttpExchange;
 }
 
 /** Types that are no music: login pages, error messages, manifests, ranges wrapped in parts. */
@@ -25,19 +25,19 @@ const NOT_AUDIO =
   /^(text\/|multipart\/byteranges|application\/(json|xml|xhtml|javascript|dash|vnd\.apple\.mpegurl|x-mpegurl|[\w.-]+\+(json|xml)))/i;
 
 /** Holds an answer against what was asked. Throws an AfterbayError, having freed the body, if it does not fit. */
-export function judgeAnswer(response: Dispatcher.ResponseData, spec: ResolvedSpec, url: URL): Answer {
+export function judgeAnswer(exchange: HttpExchange, spec: ResolvedSpec, url: URL): Answer {
   try {
-    return judge(response, spec, url);
+    return judge(exchange, spec, url);
   } catch (error) {
-    response.body.destroy();
+    exchange.finish();
     throw error;
   }
 }
 
-function judge(response: Dispatcher.ResponseData, spec: ResolvedSpec, url: URL): Answer {
-  const { statusCode: status, body } = response;
+function judge(exchange: HttpExchange, spec: ResolvedSpec, url: URL): Answer {
+  const { statusCode: status, headers } = exchange;
   const header = (name: string): string | undefined => {
-    const value = response.headers[name];
+    const value = headers[name];
     return Array.isArray(value) ? value[0] : value;
   };
   if (status !== 200 && status !== 206) throw statusError(status, header);
@@ -68,7 +68,7 @@ function judge(response: Dispatcher.ResponseData, spec: ResolvedSpec, url: URL):
     contentType,
     validator,
     variant,
-    body,
+    exchange,
   };
 }
 

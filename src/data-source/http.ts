@@ -4,6 +4,7 @@ import { linkedController } from "./aborting.ts";
 import type { Clock } from "./clock.ts";
 import type { DataSource, Opened, ResolvedSpec } from "./data-source.ts";
 import { type Answer, judgeAnswer } from "./http-answer.ts";
+import { HttpExchange } from "./http-exchange.ts";
 
 export interface HttpOptions {
   /** An undici dispatcher whose connector judges addresses. */
@@ -54,24 +55,25 @@ async function request(
   let headers = requestHeaders(spec, first);
   for (let hop = 0; ; hop += 1) {
     watch.waiting(2 ** spec.need.retries);
-    const response = await dispatcher.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: "GET",
-      headers,
+    const response = await HttpExchange.send(
+      dispatcher,
+      {
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method: "GET",
+        headers,
+        // Silence is judged by the watch, which knows whether a reader waits.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      },
       signal,
-      // Silence is judged by the watch, which knows whether a reader waits.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
+    );
     watch.received();
-    // An error of a body that nobody reads any more must not end the process.
-    response.body.on("error", () => {});
     const location = response.headers.location;
     if (![301, 302, 303, 307, 308].includes(response.statusCode) || typeof location !== "string") {
       return judgeAnswer(response, spec, first);
     }
-    response.body.destroy();
+    response.finish();
     if (hop === MAX_REDIRECTS) throw new AfterbayError("wrong-answer", "The upstream redirects too often");
     const next = redirectTarget(location, url);
     if (next.origin !== url.origin) {
@@ -115,27 +117,21 @@ function opened(
   unlink: () => void,
 ): Opened {
   let ended = false;
-  let freed = false;
   let left = answer.length ?? Number.POSITIVE_INFINITY;
   let position = answer.start;
   const free = (): void => {
-    freed = true;
     watch.stop();
     unlink();
-    answer.body.destroy();
+    answer.exchange.destroy();
   };
   async function* body(): AsyncGenerator<Uint8Array> {
     try {
-      if (freed) throw disposed();
-      // undici yields its own Buffers.
-      const chunks = (answer.body as AsyncIterable<Buffer, undefined>)[Symbol.asyncIterator]();
       while (left > 0) {
         watch.waiting();
-        const { done, value } = await chunks.next();
-        if (done === true) break;
+        const bytes = await answer.exchange.read();
+        if (bytes === undefined) break;
         // A surplus after the range is ignored.
-        const chunk = value.length > left ? value.subarray(0, left) : value;
-        if (chunk.length === 0) continue;
+        const chunk = bytes.length > left ? bytes.subarray(0, left) : bytes;
         watch.received(chunk.length);
         left -= chunk.length;
         position += chunk.length;
@@ -145,10 +141,11 @@ function opened(
         throw new AfterbayError("transient", "The upstream closed the connection early");
       }
       ended = true;
+      answer.exchange.finish();
     } catch (error) {
       if (watch.fired) throw watch.error();
       if (controller.signal.aborted) throw abortReason(controller.signal);
-      throw freed ? disposed() : asUpstreamError(error);
+      throw asUpstreamError(error);
     } finally {
       free();
     }
@@ -168,13 +165,9 @@ function opened(
   };
 }
 
-/** Of a read after disposal, or during it: nobody wants these bytes, so that nobody is to ask for them again. */
-function disposed(): Error {
-  return new DOMException("The body was disposed of", "AbortError");
-}
-
 function asUpstreamError(error: unknown): unknown {
-  if (isAfterbayError(error)) return error;
+  // Disposed of: nobody wants these bytes, so that nobody is to ask for them again.
+  if (isAfterbayError(error) || (error instanceof DOMException && error.name === "AbortError")) return error;
   const cause = error instanceof Error ? error.cause : undefined;
   // The connector's refusals come wrapped.
   if (isAfterbayError(cause)) return cause;

@@ -15,6 +15,9 @@ export class Need {
   /** Milliseconds that the resolver took, if it was asked. */
   resolveMs: number | undefined;
 
+  /** What failed last without a byte since: the reason to give when there is no more time to wait. */
+  lastFailure: unknown;
+
   /** Counts from 1: the number of this try as the resolver sees it. */
   get attempt(): number {
     return this.refreshes + 1;
@@ -25,5 +28,6 @@ export class Need {
     this.retries = 0;
     this.refreshes = 0;
     this.reason = "first";
+    this.lastFailure = undefined;
   }
 }

@@ -28,6 +28,7 @@ export function retrying(upstream: DataSource, { clock, random }: RetryingOption
     open: (spec: DataSpec, { signal }) =>
       openResuming(upstream, spec, signal, async (error) => {
         if (!isAfterbayError(error, "transient", "stalled", "unreachable")) throw error;
+        spec.need.lastFailure = error;
         const wait = backoff(spec.need.retries, random(), error.retryAfterMs);
         if (wait === undefined) throw error;
         spec.need.retries += 1;
