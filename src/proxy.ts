@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { Agent } from "undici";
 import { claimCacheDir } from "./cache/cache-dir.ts";
 import { FileChunkStore } from "./cache/file-store.ts";
+import { openImportable } from "./cache/import-file.ts";
 import { TrackCache } from "./cache/track-cache.ts";
 import { TrackIndex } from "./cache/track-index.ts";
 import { createGuardedConnector } from "./data-source/addresses.ts";
 import { type Clock, systemClock } from "./data-source/clock.ts";
-import type { DataSource, Quality } from "./data-source/data-source.ts";
+import { type DataSource, MiB, type Quality } from "./data-source/data-source.ts";
 import { http } from "./data-source/http.ts";
 import { overlapping } from "./data-source/overlapping.ts";
 import { prioritized } from "./data-source/prioritized.ts";
@@ -23,9 +24,12 @@ import { windowing } from "./data-source/windowing.ts";
 import { AfterbayError } from "./errors.ts";
 import { Catalogue } from "./http/catalogue.ts";
 import { assertBindAllowed } from "./http/doors.ts";
+import { controlServer } from "./http/control.ts";
+import type { Site } from "./http/routing.ts";
 import { listen, type RunningServer } from "./http/server.ts";
 import { streamHandler, type StreamWant } from "./http/stream.ts";
 import { isSourceKey, isTrackId, trackPath } from "./http/track-path.ts";
+import { Offline } from "./prefetch/offline.ts";
 
 /** Where log lines go; pino's loggers fit. */
 export interface Logger {
@@ -63,6 +67,8 @@ export interface ProxyOptions {
   readonly dataSaver?: boolean;
   /** For requests that ask for none. */
   readonly quality?: Quality;
+  /** Bytes a day that may be fetched to complete tracks of which little is missing; 0 turns that off. Default 256 MiB. */
+  readonly healBudget?: number;
   readonly clock?: Clock;
   /** In [0, 1). */
   readonly random?: () => number;
@@ -89,12 +95,19 @@ export interface Proxy extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+const DEFAULT_HEAL_BUDGET = 256 * MiB;
+
 /** Puts the default pipeline together and owns its life. Throws a ConfigError if `cacheDir` cannot be used. */
 export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   const { sources, log, clock = systemClock, quality } = options;
   const [first] = sources;
   if (first === undefined) throw new RangeError("A proxy needs a source");
-  const dir = await claimCacheDir(options.cacheDir);
+  let control: ReturnType<typeof controlServer> | undefined;
+  const dir = await claimCacheDir(options.cacheDir, (socket) => {
+    if (control === undefined) socket.destroy();
+    else control.onConnection(socket);
+  });
+  const offline = new Offline({ root: dir.root, clock, healBudget: options.healBudget ?? DEFAULT_HEAL_BUDGET });
   const agent = new Agent({
     connect: createGuardedConnector({
       allowPrivate: options.allowPrivate ?? false,
@@ -103,32 +116,73 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     // A track's next window goes over the connection of the one before.
     keepAliveTimeout: 10_000,
   });
-  const cache = new TrackCache({
+  const cache: TrackCache = new TrackCache({
     store: new FileChunkStore(dir.root),
-    index: new TrackIndex(join(dir.root, "index.log"), (error) =>
-      log.warn({ code: codeOf(error) }, "Cannot write the index"),
-    ),
+    index: new TrackIndex(join(dir.root, "index.log"), (error) => cache.onStorageError(error)),
     upstream: bySource(new Map(sources.map((source) => [source.key, pipeline(source, options, clock, agent)]))),
     clock,
     log,
     budget: options.cacheSize,
+    root: dir.root,
+    isPinned: (key) => offline.isPinned(key),
+    isWished: (key) => offline.isWished(key),
+    onChanged: (key, change) => offline.onTrackChanged(key, change),
     dataSaver: options.dataSaver ?? false,
   });
   await cache.load();
+  await offline.start(cache);
+  const onError = (error: unknown): void => {
+    // Its message may hold anything; where it was thrown does not.
+    const { name, stack } = error instanceof Error ? error : new Error("unknown");
+    log.error({ name, at: stack?.split("\n")[1]?.trim() }, "A request failed unexpectedly");
+  };
   const stream = streamHandler({
     cache,
     clock,
     firstByteMs: options.firstByteMs ?? 4000,
     patienceMs: options.patienceMs ?? 20_000,
+    onError,
   });
-  const catalogue = new Catalogue({ cache, resolvers: new Map(sources.map(({ key, resolver }) => [key, resolver])) });
+  const catalogue = new Catalogue({
+    cache,
+    resolvers: new Map(sources.map(({ key, resolver }) => [key, resolver])),
+    isPinned: (key) => offline.isPinned(key),
+  });
   const serve = (request: IncomingMessage, response: ServerResponse, want: StreamWant): Promise<void> =>
     stream(request, response, quality === undefined ? want : { quality, ...want });
 
   let server: RunningServer | undefined;
   let closing: Promise<void> | undefined;
+  const site: Site = {
+    version: options.version,
+    cache,
+    catalogue,
+    offline,
+    defaultSource: first.key,
+    stream: serve,
+    isReady: () => closing === undefined,
+    onError,
+  };
+  control = controlServer({
+    ...site,
+    cacheDir: options.cacheDir,
+    root: dir.root,
+    sources: sources.map(({ key }) => key),
+    url: () => server?.url,
+    async importFile(path, key) {
+      const file = await openImportable(path);
+      try {
+        await cache.importTrack(key, file);
+        return file.size;
+      } finally {
+        await file.close();
+      }
+    },
+  });
   const close = async (): Promise<void> => {
     await server?.close();
+    offline.close();
+    control?.close();
     await cache.close();
     await agent.destroy();
     await Promise.all(sources.map(({ resolver }) => resolver.close?.()));
@@ -143,12 +197,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
         allowHosts,
         allowOrigins,
         ...(token === undefined ? {} : { token }),
-        version: options.version,
-        cache,
-        catalogue,
-        defaultSource: first.key,
-        stream: serve,
-        isReady: () => closing === undefined,
+        site: token === undefined ? site : { ...site, token },
       });
       return { url: server.url };
     },
@@ -202,8 +251,4 @@ function bySource(sources: ReadonlyMap<string, DataSource>): DataSource {
       return await source.open(spec, options);
     },
   };
-}
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? "unknown error";
 }

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { link, mkdir, mkdtemp, readdir, rename, rmdir, stat, symlink, unlink, writeFile } from "node:fs/promises";
-import { connect, createServer, type Server } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -18,6 +18,9 @@ const CLAIM = /^claim-[0-9a-f]{12}\.sock$/;
 const ROUND_MS = 20;
 const MAX_ROUNDS = 50;
 
+/** Takes a connection that another process made to the owner. */
+export type OnConnection = (socket: Socket) => void;
+
 /** A cache directory that this process owns. */
 export interface CacheDir {
   /** The folder of this format's version. */
@@ -29,19 +32,32 @@ export interface CacheDir {
  * Makes `dir` ready and takes ownership of it; what a dead owner left behind is taken over. Throws a ConfigError with one
  * plain line.
  */
-export async function claimCacheDir(dir: string): Promise<CacheDir> {
+export async function claimCacheDir(
+  dir: string,
+  onConnection: OnConnection = (socket) => socket.destroy(),
+): Promise<CacheDir> {
   const path = resolve(dir);
   const root = join(path, `v${FORMAT_VERSION}`);
   await refuseNewer(path);
   await makeReady(root, path);
   let release: (() => Promise<void>) | undefined;
   try {
-    release = process.platform === "win32" ? await claimPipe(root) : await claim(root);
+    release = process.platform === "win32" ? await claimPipe(root, onConnection) : await claim(root, onConnection);
   } catch (error) {
     throw new ConfigError(`The cache directory ${path} cannot be locked (${codeOf(error)})`, { cause: error });
   }
   if (release === undefined) throw new ConfigError(`The cache directory ${path} is in use by another Afterbay`);
   return { root, release };
+}
+
+/** Where the owner of the cache directory `dir` listens: the path of a Unix socket, or the name of a pipe on Windows. */
+export function ownerSocketPath(dir: string): string {
+  const root = join(resolve(dir), `v${FORMAT_VERSION}`);
+  return process.platform === "win32" ? pipeName(root) : join(root, OWNER);
+}
+
+function pipeName(root: string): string {
+  return `\\\\.\\pipe\\afterbay-${createHash("sha256").update(root).digest("hex").slice(0, 24)}`;
 }
 
 async function refuseNewer(path: string): Promise<void> {
@@ -65,10 +81,9 @@ async function makeReady(root: string, path: string): Promise<void> {
 }
 
 /** A named pipe belongs to one process, and vanishes with it. */
-async function claimPipe(root: string): Promise<(() => Promise<void>) | undefined> {
-  const hash = createHash("sha256").update(root).digest("hex").slice(0, 24);
+async function claimPipe(root: string, onConnection: OnConnection): Promise<(() => Promise<void>) | undefined> {
   try {
-    const server = await listen(`\\\\.\\pipe\\afterbay-${hash}`);
+    const server = await listen(pipeName(root), onConnection);
     return () => close(server);
   } catch (error) {
     if (codeOf(error) === "EADDRINUSE") return undefined;
@@ -80,10 +95,10 @@ async function claimPipe(root: string): Promise<(() => Promise<void>) | undefine
  * Every process puts up a socket of its own and then looks for those of others: of two that start at once, at least one
  * sees the other, whatever a dead one has left. The function that gives the directory back; undefined if it has an owner.
  */
-async function claim(root: string): Promise<(() => Promise<void>) | undefined> {
+async function claim(root: string, onConnection: OnConnection): Promise<(() => Promise<void>) | undefined> {
   for (let round = 0; round < MAX_ROUNDS; ) {
     const name = `claim-${randomBytes(6).toString("hex")}.sock`;
-    const server = await raise(root, name);
+    const server = await raise(root, name, onConnection);
     const withdraw = async (): Promise<void> => {
       await unlink(join(root, name)).catch(() => {});
       await close(server);
@@ -110,8 +125,8 @@ async function claim(root: string): Promise<(() => Promise<void>) | undefined> {
 }
 
 /** Listens on a new socket `name`. It has that name only when it answers, so that nobody takes it for a dead one. */
-async function raise(root: string, name: string): Promise<Server> {
-  const server = await atShortPath(root, (dir) => listen(join(dir, `${name}.new`)));
+async function raise(root: string, name: string, onConnection: OnConnection): Promise<Server> {
+  const server = await atShortPath(root, (dir) => listen(join(dir, `${name}.new`), onConnection));
   try {
     await rename(join(root, `${name}.new`), join(root, name));
     return server;
@@ -182,8 +197,8 @@ async function atShortPath<T>(root: string, use: (dir: string) => Promise<T>): P
   }
 }
 
-async function listen(path: string): Promise<Server> {
-  const server = createServer((connection) => connection.destroy());
+async function listen(path: string, onConnection: OnConnection): Promise<Server> {
+  const server = createServer(onConnection);
   await new Promise<void>((done, fail) => {
     server.once("error", fail);
     server.listen(path, done);

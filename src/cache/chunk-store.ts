@@ -38,12 +38,19 @@ export interface StoredVariant {
    * Throws when they cannot be kept (disk full, no permission); nothing is lost but these bytes.
    */
   writeChunk(index: number, from: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * Holds every stored byte against its checksum, also those that were checked before. What does not hold is missing from
+   * now on; answers how many bytes that are.
+   */
+  verify(): Promise<number>;
   /** Tells the size once it is known: the last chunk may be whole now. */
   learnSize(size: number): void;
   /** Waits until what was written would survive the end of the process. */
   flush(): Promise<void>;
   /** Frees handles. The variant can be used on: it opens them again. */
   release(): Promise<void>;
+  /** As `release`, for good: what is still under way keeps no handle. */
+  close(): Promise<void>;
 }
 
 /** Where chunks are kept. Small, so that a shared tier (an object store, Redis) can stand behind it. */
@@ -52,4 +59,6 @@ export interface ChunkStore {
   open(name: VariantName): Promise<StoredVariant>;
   /** Forgets the bytes of a variant. Nobody may be using it. */
   delete(name: VariantName): Promise<void>;
+  /** The file that holds the variant's bytes at their own offsets, where the store keeps files. */
+  pathOf?(name: VariantName): string;
 }

@@ -35,6 +35,7 @@ export class DataFile {
   readonly #path: string;
   readonly #hooks: DataFileHooks;
   #current: Opening | undefined;
+  #closed = false;
 
   constructor(path: string, hooks: DataFileHooks) {
     this.#path = path;
@@ -96,6 +97,12 @@ export class DataFile {
     if (current.users === 0) await this.#close(current);
   }
 
+  /** As {@link release}, for good: what is still under way, or begins later, keeps no handle. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.release();
+  }
+
   /** As {@link release}, but whatever begins from now on opens the file anew. */
   abandon(): Promise<void> {
     const released = this.release();
@@ -106,7 +113,7 @@ export class DataFile {
   async #use<T>(act: (file: OpenFile) => Promise<T>): Promise<T> {
     const opening = (this.#current ??= this.#begin());
     opening.users += 1;
-    opening.idle = false;
+    opening.idle = this.#closed;
     try {
       return await act(await opening.file);
     } finally {

@@ -44,6 +44,10 @@ export class FileChunkStore implements ChunkStore {
     return variant;
   }
 
+  pathOf(name: VariantName): string {
+    return `${variantPath(this.#root, stemOf(name))}.data`;
+  }
+
   async delete(name: VariantName): Promise<void> {
     const path = variantPath(this.#root, stemOf(name));
     // The map goes first: data without a map is nothing, a map without data would be wrong.
@@ -119,6 +123,16 @@ class FileVariant extends PieceTable implements StoredVariant {
     await result;
   }
 
+  async verify(): Promise<number> {
+    const before = this.bytes;
+    for (const piece of [...this.pieces]) {
+      piece.checked = false;
+      const { start, end } = piece;
+      await this.readChunk(chunkOf(start), start % CHUNK_SIZE, (start % CHUNK_SIZE) + end - start);
+    }
+    return before - this.bytes;
+  }
+
   learnSize(size: number): void {
     if (this.#size === size) return;
     this.#size = size;
@@ -141,6 +155,11 @@ class FileVariant extends PieceTable implements StoredVariant {
   async release(): Promise<void> {
     await this.flush().catch(() => {});
     await this.#data.release();
+  }
+
+  async close(): Promise<void> {
+    await this.flush().catch(() => {});
+    await this.#data.close();
   }
 
   /** The lines that the map needs. */

@@ -6,9 +6,10 @@ import { expectationOf } from "../data-source/resuming.ts";
 import { shortHash, validatorsConflict } from "../data-source/validators.ts";
 import { AfterbayError, abortReason, isAfterbayError } from "../errors.ts";
 import type { ChunkStore, VariantName } from "./chunk-store.ts";
-import { chooseVictims, type EvictionCandidate } from "./eviction.ts";
+import { type EvictionReport, Evictor } from "./evictor.ts";
 import { Fill } from "./fill.ts";
 import { stemOf } from "./file-store.ts";
+import type { ImportableFile } from "./import-file.ts";
 import { COPY_MARK, LiveVariant, type LiveVariantHooks, type VariantFacts } from "./live-variant.ts";
 import { type IndexEntry, type TrackIndex, type TrackMeta, trackKey } from "./track-index.ts";
 import type { VariantReader } from "./variant-reader.ts";
@@ -26,9 +27,20 @@ export interface TrackCacheOptions {
   readonly log: TrackCacheLog;
   /** Budget on disk, bytes. */
   readonly budget: number;
+  /** The folder whose disk must not fill up. */
+  readonly root?: string;
+  /** Never evicted. */
+  readonly isPinned?: (key: TrackKey) => boolean;
+  /** Evicted only after all that nobody wishes for. */
+  readonly isWished?: (key: TrackKey) => boolean;
+  /** Told when stored bytes of a track came or went, or it became complete. */
+  readonly onChanged?: (key: TrackKey, change: TrackChange) => void;
   /** Fills stop as soon as nobody reads. */
   readonly dataSaver?: boolean;
 }
+
+/** `idle`: its last reader has left. */
+export type TrackChange = "stored" | "lost" | "complete" | "evicted" | "idle";
 
 /** What someone wants of a track. */
 export interface Want extends TrackKey {
@@ -74,6 +86,13 @@ const IN_USE_MS = 60_000;
 const RELEASE_MS = 2000;
 /** After a failed write, the disk is left alone this long, ms. */
 const STORE_PAUSE_MS = 5000;
+/** How often the disk's free space is looked at while bytes are stored, ms. */
+const DISK_CHECK_MS = 5000;
+const EVICTED = {
+  budget: "Evicted the track that was played longest ago, to keep to the budget",
+  disk: "Evicted the track that was played longest ago, since the disk is nearly full",
+  asked: "Evicted a track, as asked",
+} as const;
 const META_FIELDS = ["title", "artist", "album", "durationMs", "artwork", "loudnessDb"] as const;
 
 interface Opening {
@@ -101,9 +120,12 @@ export class TrackCache {
   readonly #lingering = new Set<string>();
   readonly #timers = new Set<() => void>();
   readonly #deletions = new Set<Promise<void>>();
+  /** Removals under way, by stem: whoever wants the same bytes again waits for the old files to be gone. */
+  readonly #removals = new Map<string, Promise<void>>();
+  readonly #evictor: Evictor;
+  #diskCheckedAt = Number.NEGATIVE_INFINITY;
   #pausedUntil = 0;
   #warned = false;
-  #evicting = false;
   #closed = false;
 
   constructor(options: TrackCacheOptions) {
@@ -113,21 +135,39 @@ export class TrackCache {
       now: () => clock.now(),
       after: (ms, act) => this.#later(ms, act),
       isStoring: () => clock.now() >= this.#pausedUntil,
-      onStored: (variant) => this.#onStored(variant),
+      onStored: (variant, bytes) => this.#onStored(variant, bytes),
       onArrived: () => {},
-      onStorageError: (error) => this.#onStorageError(error),
+      onStorageError: (error) => this.onStorageError(error),
       onLost: (variant) => this.#lost.add(stemOf(variant.name)),
-      onChanged: (variant) => this.#save(variant),
+      onChanged: (variant) => {
+        this.#save(variant);
+        if (variant.complete) options.onChanged?.(variant.name, "complete");
+      },
       onIdle: (variant) => this.#onIdle(variant),
     };
+    const { index, budget, root, log, isPinned = () => false, isWished = () => false } = options;
+    this.#evictor = new Evictor({
+      index,
+      budget,
+      ...(root === undefined ? {} : { root }),
+      isInUse: (stem) => this.#inUse(stem),
+      remove: (stem) => this.#remove(stem),
+      isPinned,
+      isWished,
+      onEvicted: ({ source, id, bytes }, reason) => {
+        log.info({ source, id, bytes, reason }, EVICTED[reason]);
+        options.onChanged?.({ source, id }, "evicted");
+      },
+    });
   }
 
   /** Reads the index, and the maps of what was being written when the process ended. */
   async load(): Promise<void> {
     const { index, store } = this.#options;
     await index.load();
-    for (const [stem, entry] of [...index.entries()]) {
-      if (entry.open !== true) continue;
+    for (const { stem, open } of [...index.usage()]) {
+      const entry = open ? index.get(stem) : undefined;
+      if (entry === undefined) continue;
       const stored = await store.open(nameOf(entry));
       const { open: _open, ...settled } = entry;
       const complete = entry.facts.size !== undefined && stored.hasAllChunks(entry.facts.size);
@@ -141,8 +181,24 @@ export class TrackCache {
     return this.#options.index.bytes;
   }
 
+  /** Budget on disk, bytes; lowering it evicts at once what is free. */
   get budget(): number {
-    return this.#options.budget;
+    return this.#evictor.budget;
+  }
+
+  set budget(bytes: number) {
+    this.#evictor.budget = bytes;
+    this.#evictSoon();
+  }
+
+  /** True if `bytes` more can be stored by giving up only what nobody wishes for; `forced`: anything but pins. */
+  hasRoom(bytes: number, { forced = false } = {}): boolean {
+    return this.#evictor.hasRoom(bytes, forced);
+  }
+
+  /** Evicts down to `to` bytes, or says what would go. */
+  evictTo(to: number, options: { dryRun: boolean }): Promise<EvictionReport> {
+    return this.#evictor.evictTo(to, options);
   }
 
   /**
@@ -162,6 +218,8 @@ export class TrackCache {
         const { variant, ...timing } = await abortable(opening.promise, want.signal);
         // It may have gone idle and been released between the two turns of the event loop.
         if (this.#live.get(stemOf(variant.name)) === variant) return this.#opened(variant, want, timing);
+      } catch (error) {
+        throw reasonToGive(error, opening.fill);
       } finally {
         opening.waiting -= 1;
         // A client that was told to wait no longer may come back for what is on its way.
@@ -205,6 +263,59 @@ export class TrackCache {
     return (await this.#revive(stemOf(track))).stored.spans();
   }
 
+  /** The file that holds a track's bytes, where the store keeps files. */
+  pathOf(key: TrackKey): string | undefined {
+    const stored = this.find(key);
+    return stored === undefined ? undefined : this.#options.store.pathOf?.(stored);
+  }
+
+  /** Holds every stored byte of a track against its checksum; answers how many were bad, and are missing now. */
+  async verify(key: TrackKey): Promise<number> {
+    let bad = 0;
+    for (const [stem] of this.#variantsOf(key)) {
+      const variant = await this.#revive(stem);
+      const release = variant.hold();
+      try {
+        const badBytes = await variant.stored.verify();
+        if (badBytes > 0) this.#onStored(variant, -badBytes);
+        bad += badBytes;
+      } finally {
+        release();
+      }
+    }
+    return bad;
+  }
+
+  /** Stores a whole track from elsewhere, as its current variant. Throws `no-space`, or the disk's error. */
+  async importTrack(key: TrackKey, file: ImportableFile): Promise<void> {
+    if (!this.hasRoom(file.size, { forced: true })) {
+      throw new AfterbayError("no-space", "The cache's budget does not hold this file");
+    }
+    const { index, clock } = this.#options;
+    const name = { ...nameOf({ ...key, variant: `import-${randomBytes(8).toString("hex")}` }) };
+    const stem = stemOf(name);
+    const facts = { size: file.size, contentType: file.contentType };
+    const entry = { ...name, qualities: [], facts, bytes: 0, complete: false, playedAt: clock.wall(), open: true };
+    index.put(stem, entry);
+    const variant = await this.#bringToLife(stem, name, facts);
+    const release = variant.hold();
+    try {
+      let chunk = 0;
+      for await (const bytes of file.chunks()) {
+        await variant.stored.writeChunk(chunk, 0, bytes);
+        chunk += 1;
+      }
+      await variant.stored.flush();
+      this.#onStored(variant, file.size);
+      this.#setCurrent(key, stem);
+    } catch (error) {
+      this.#doomed.add(stem);
+      throw error;
+    } finally {
+      release();
+    }
+  }
+
   /** Forgets a track. What is in use goes when it is free; whoever comes now misses. True if there was something. */
   async delete(key: TrackKey): Promise<boolean> {
     const variants = this.#variantsOf(key);
@@ -230,10 +341,10 @@ export class TrackCache {
     for (const variant of this.#live.values()) {
       this.#save(variant, { open: false });
       this.#settle(stemOf(variant.name));
-      await variant.stored.release();
+      await variant.stored.close();
     }
     await Promise.all(this.#deletions);
-    await this.#options.index.flush().catch((error: unknown) => this.#onStorageError(error));
+    await this.#options.index.flush().catch((error: unknown) => this.onStorageError(error));
   }
 
   #opened(variant: LiveVariant, want: Want, timing: OpenTrack["timing"]): OpenTrack {
@@ -312,6 +423,7 @@ export class TrackCache {
 
   #bringToLife(stem: string, name: VariantName, facts: VariantFacts, quality?: Quality): Promise<LiveVariant> {
     const loading = (async () => {
+      await this.#removals.get(stem);
       const stored = await this.#options.store.open(name);
       const variant = new LiveVariant({
         name,
@@ -467,8 +579,9 @@ export class TrackCache {
     else index.note(stem, next);
   }
 
-  #onStored(variant: LiveVariant): void {
-    const { index } = this.#options;
+  #onStored(variant: LiveVariant, bytes: number): void {
+    const { index, onChanged } = this.#options;
+    onChanged?.(variant.name, bytes > 0 ? "stored" : "lost");
     const entry = index.get(stemOf(variant.name));
     // The budget counts at once; the log learns of it when the variant goes idle, or from its map after a crash.
     if (entry !== undefined && entry.open !== true) this.#save(variant, { open: true });
@@ -481,9 +594,14 @@ export class TrackCache {
     this.#evictSoon();
   }
 
-  #onStorageError(error: unknown): void {
+  /** The disk refused a write: bytes are not stored for a while. One warning, until it takes writes again. */
+  onStorageError(error: unknown): void {
     this.#pausedUntil = this.#options.clock.now() + STORE_PAUSE_MS;
     const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+    if (code === "ENOSPC") {
+      this.#diskCheckedAt = Number.NEGATIVE_INFINITY;
+      this.#evictSoon();
+    }
     if (this.#warned) return;
     this.#warned = true;
     this.#options.log.warn({ code }, "Cannot write to the cache directory; playing on without keeping the bytes");
@@ -497,6 +615,7 @@ export class TrackCache {
       return;
     }
     this.#save(variant, { open: false, played: variant.lastReadAt !== undefined });
+    if (variant.lastReadAt !== undefined) this.#options.onChanged?.(variant.name, "idle");
     if (!this.#lingering.has(stem)) this.#linger(stem, RELEASE_MS);
   }
 
@@ -533,53 +652,29 @@ export class TrackCache {
   }
 
   #evictSoon(): void {
-    const { index, budget } = this.#options;
-    if (this.#evicting || this.#closed || index.bytes <= budget) return;
-    this.#evicting = true;
-    this.#track(
-      Promise.resolve()
-        .then(() => this.#evict())
-        .finally(() => {
-          this.#evicting = false;
-        }),
-    );
+    const { clock, index } = this.#options;
+    if (this.#closed) return;
+    const now = clock.now();
+    const checksDisk = now - this.#diskCheckedAt >= DISK_CHECK_MS;
+    if (index.bytes <= this.budget && !checksDisk) return;
+    this.#diskCheckedAt = now;
+    this.#track(this.#evictor.run());
   }
 
-  async #evict(): Promise<void> {
-    const { index, budget, log } = this.#options;
-    const candidates = new Map<string, EvictionCandidate>();
-    const inUse = new Set<string>();
-    for (const [stem, entry] of index.entries()) {
-      const key = trackKey(entry);
-      if (this.#inUse(stem)) inUse.add(key);
-      const known = candidates.get(key);
-      candidates.set(key, {
-        key,
-        bytes: entry.bytes + (known?.bytes ?? 0),
-        playedAt: Math.max(entry.playedAt, known?.playedAt ?? 0),
-      });
-    }
-    for (const key of inUse) candidates.delete(key);
-    for (const key of chooseVictims(candidates.values(), index.bytes - budget)) {
-      const [source = "", id = ""] = key.split("\n");
-      const bytes = candidates.get(key)?.bytes ?? 0;
-      for (const [stem] of index.ofTrack({ source, id })) {
-        if (!this.#inUse(stem)) await this.#remove(stem);
-      }
-      log.info({ source, bytes }, "Evicted the track that was played longest ago, to keep to the budget");
-    }
-  }
-
-  async #remove(stem: string): Promise<void> {
+  #remove(stem: string): Promise<void> {
     const { index, store } = this.#options;
     const entry = index.get(stem);
     const live = this.#live.get(stem);
     this.#live.delete(stem);
     this.#lost.delete(stem);
     index.remove(stem);
-    await live?.stored.release();
-    if (entry !== undefined) await store.delete(nameOf(entry)).catch((error: unknown) => this.#onStorageError(error));
-    this.#doomed.delete(stem);
+    const removal = (async () => {
+      await live?.stored.release();
+      if (entry !== undefined) await store.delete(nameOf(entry)).catch((error: unknown) => this.onStorageError(error));
+      this.#doomed.delete(stem);
+    })().finally(() => this.#removals.delete(stem));
+    this.#removals.set(stem, removal);
+    return removal;
   }
 
   #later(ms: number, act: () => void): void {
@@ -591,11 +686,14 @@ export class TrackCache {
   }
 
   #track(work: Promise<void>): void {
-    const kept = work
-      .catch((error: unknown) => this.#onStorageError(error))
-      .finally(() => this.#deletions.delete(kept));
+    const kept = work.catch((error: unknown) => this.onStorageError(error)).finally(() => this.#deletions.delete(kept));
     this.#deletions.add(kept);
   }
+}
+
+/** What failed before is a better reason than that it took too long. */
+function reasonToGive(error: unknown, { need }: Fill): unknown {
+  return isAfterbayError(error, "upstream-timeout") ? (need.lastFailure ?? error) : error;
 }
 
 function firstFill({ source, id, quality, level }: Want, position: number): Fill {

@@ -1,4 +1,4 @@
-import { AfterbayError, abortReason } from "../errors.ts";
+import { AfterbayError, abortReason, isAfterbayError } from "../errors.ts";
 import { deferred } from "../data-source/aborting.ts";
 import { KiB, type Priority } from "../data-source/data-source.ts";
 import type { Fill } from "./fill.ts";
@@ -52,6 +52,7 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
   readonly #options: ReaderOptions;
   #wake = deferred();
   #failure: unknown;
+  #lastFill: Fill | undefined;
   #done = false;
   #buffer: Buffer | undefined;
 
@@ -119,7 +120,7 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
   async #pull(): Promise<Uint8Array | undefined> {
     const began = this.#options.now();
     for (let fruitless = 0; ; ) {
-      if (this.#options.signal.aborted) throw abortReason(this.#options.signal);
+      if (this.#options.signal.aborted) throw this.#reasonToEnd();
       if (this.#done || this.position >= this.end || this.#variant.endsAt(this.position)) return undefined;
       const room = Math.min(this.end - this.position, READ_SIZE);
       const fresh = this.#variant.fromMemory(this.position, room);
@@ -140,8 +141,15 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
     }
   }
 
+  /** What failed upstream is a better reason than that it took too long. */
+  #reasonToEnd(): unknown {
+    const reason = abortReason(this.#options.signal);
+    return isAfterbayError(reason, "upstream-timeout") ? (this.#lastFill?.need.lastFailure ?? reason) : reason;
+  }
+
   async #waitFor(fill: Fill): Promise<void> {
     this.waitingFor = fill;
+    this.#lastFill = fill;
     const woken = this.#wake.promise;
     this.#variant.onReaderWaits();
     await woken;

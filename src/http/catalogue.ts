@@ -10,6 +10,7 @@ const MAX_MAPS = 500;
 export interface CatalogueOptions {
   readonly cache: TrackCache;
   readonly resolvers: ReadonlyMap<string, Resolver>;
+  readonly isPinned: (key: TrackKey) => boolean;
 }
 
 /** What the sources list, together with what is stored. */
@@ -67,7 +68,7 @@ export class Catalogue {
       ...(size === undefined ? {} : { size }),
       cachedBytes: stored?.bytes ?? 0,
       complete: stored?.complete ?? false,
-      pinned: false,
+      pinned: this.#options.isPinned({ source, id }),
       chunkSize: CHUNK_SIZE,
       ...(withMap && size !== undefined ? await this.#map(stored, size) : { chunks: "", spans: [] }),
       ...(stored === undefined ? {} : { lastPlayedAt: new Date(stored.playedAt).toISOString() }),

@@ -16,6 +16,8 @@ export interface StreamOptions {
   readonly firstByteMs: number;
   /** Ms that a client which has its headers waits for the first byte. */
   readonly patienceMs: number;
+  /** Told of errors that are nobody's answer: defects. */
+  readonly onError: (error: unknown) => void;
 }
 
 export interface StreamWant extends TrackKey {
@@ -61,7 +63,8 @@ export function streamHandler(options: StreamOptions) {
     } catch (error) {
       if (gone.signal.aborted && !isAfterbayError(gone.signal.reason)) response.destroy();
       else if (response.headersSent) breakOff(request, response);
-      else sendProblem(response, isAfterbayError(gone.signal.reason) ? gone.signal.reason : error);
+      else sendProblem(response, isAfterbayError(error) ? error : (gone.signal.reason ?? error));
+      if (!isAfterbayError(error) && error !== gone.signal.reason) options.onError(error);
     } finally {
       response.off("close", onClose);
       request.off("close", onRequestClose);

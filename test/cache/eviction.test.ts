@@ -10,12 +10,12 @@ const tracks = fc.uniqueArray(
 it("takes those read longest ago, enough of them and not one more", () => {
   fc.assert(
     fc.property(tracks, fc.integer({ min: -5, max: 500 }), (candidates, excess) => {
-      const victims = chooseVictims(candidates, excess).map((key) => candidates.find((one) => one.key === key));
-      const freed = victims.reduce((sum, one) => sum + (one?.bytes ?? 0), 0);
+      const victims = chooseVictims(candidates, excess);
+      const freed = victims.reduce((sum, one) => sum + one.bytes, 0);
       const all = candidates.reduce((sum, one) => sum + one.bytes, 0);
       expect(freed).toBeGreaterThanOrEqual(Math.min(excess, all));
       if (victims.length > 0) expect(freed - (victims.at(-1)?.bytes ?? 0)).toBeLessThan(excess);
-      const latest = Math.max(...victims.map((one) => one?.playedAt ?? 0));
+      const latest = Math.max(...victims.map((one) => one.playedAt));
       for (const one of candidates) {
         if (!victims.includes(one) && one.bytes > 0) expect(one.playedAt).toBeGreaterThanOrEqual(latest);
       }
@@ -27,10 +27,17 @@ it("keeps everything while there is room, and what frees nothing", () => {
   const empty = { key: "empty", bytes: 0, playedAt: 0 };
   const full = { key: "full", bytes: 10, playedAt: 9 };
   expect(chooseVictims([empty, full], 0)).toEqual([]);
-  expect(chooseVictims([empty, full], 1)).toEqual(["full"]);
+  expect(chooseVictims([empty, full], 1)).toEqual([full]);
 });
 
 it("goes by age first, and by the order given among equals", () => {
   const one = (key: string, playedAt: number) => ({ key, bytes: 10, playedAt });
-  expect(chooseVictims([one("c", 3), one("a", 1), one("b", 1), one("d", 4)], 25)).toEqual(["a", "b", "c"]);
+  const victims = chooseVictims([one("c", 3), one("a", 1), one("b", 1), one("d", 4)], 25);
+  expect(victims.map(({ key }) => key)).toEqual(["a", "b", "c"]);
+});
+
+it("gives up what is wished for only after all that nobody wishes for", () => {
+  const one = (key: string, playedAt: number, wished: boolean) => ({ key, bytes: 10, playedAt, wished });
+  const victims = chooseVictims([one("old wish", 1, true), one("b", 3, false), one("a", 2, false)], 25);
+  expect(victims.map(({ key }) => key)).toEqual(["a", "b", "old wish"]);
 });

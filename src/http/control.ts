@@ -1,0 +1,149 @@
+import { createServer } from "node:http";
+import type { Socket } from "node:net";
+import { AfterbayError } from "../errors.ts";
+import { readJson } from "./json-body.ts";
+import { publicRoutes } from "./routes.ts";
+import { type Call, dispatch, type Route, sendJson, type Site, trackOf } from "./routing.ts";
+import { trackKey } from "./track-path.ts";
+
+/** What only the owner of the machine's account may ask: over the socket in the cache directory, without doors. */
+export interface ControlSite extends Site {
+  readonly cacheDir: string;
+  /** The folder of this format's version. */
+  readonly root: string;
+  readonly sources: readonly string[];
+  /** Where the public server listens, if it does. */
+  readonly url: () => string | undefined;
+  /** Seeds the cache with a file. Throws an AfterbayError. */
+  readonly importFile: (file: string, key: { source: string; id: string }) => Promise<number>;
+}
+
+/** Serves the control API, and the public one, on connections that are handed to it. */
+export function controlServer(site: ControlSite): { onConnection(socket: Socket): void; close(): void } {
+  const routes = [...controlRoutes(site), ...publicRoutes];
+  const server = createServer((request, response) => {
+    response.on("error", () => {});
+    void dispatch(routes, site, request, response);
+  });
+  const sockets = new Set<Socket>();
+  return {
+    onConnection(socket) {
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      server.emit("connection", socket);
+    },
+    close() {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function controlRoutes(site: ControlSite): Route[] {
+  const { cache } = site;
+  const at = (path: string, methods: Route["methods"]): Route => ({ matches: (asked) => asked === path, methods });
+
+  async function about({ response }: Call): Promise<void> {
+    sendJson(response, 200, {
+      pid: process.pid,
+      version: site.version,
+      url: site.url() ?? null,
+      cacheDir: site.cacheDir,
+      root: site.root,
+      bytes: cache.bytes,
+      budget: cache.budget,
+      defaultSource: site.defaultSource,
+      sources: site.sources,
+    });
+  }
+
+  async function clear({ response }: Call): Promise<void> {
+    const before = cache.bytes;
+    let removed = 0;
+    for (const track of cache.list()) {
+      await site.offline.unpin(track);
+      if (await cache.delete(track)) removed += 1;
+    }
+    sendJson(response, 200, { removed, bytes: before - cache.bytes, kept: cache.bytes });
+  }
+
+  async function evict({ request, response }: Call): Promise<void> {
+    const { to, dryRun = false } = (await readJson(request)) as { to?: unknown; dryRun?: unknown };
+    if (typeof to !== "number" || !(to >= 0) || typeof dryRun !== "boolean") {
+      throw new AfterbayError("bad-request", "to is a number of bytes, dryRun a boolean");
+    }
+    const { before, after, victims, spared } = await cache.evictTo(to, { dryRun });
+    sendJson(response, 200, {
+      before,
+      after,
+      victims: victims.map(({ source, id, bytes, playedAt }) => ({
+        key: trackKey(source, id),
+        bytes,
+        playedAt: new Date(playedAt).toISOString(),
+      })),
+      spared: spared.map(({ source, id, why }) => ({ key: trackKey(source, id), why })),
+    });
+  }
+
+  async function verify({ request, response }: Call): Promise<void> {
+    const { repair = false } = (await readJson(request)) as { repair?: unknown };
+    response.writeHead(200, { "content-type": "application/x-ndjson" });
+    let checked = 0;
+    let bad = 0;
+    for (const track of cache.list()) {
+      if (response.destroyed) return;
+      const badBytes = await cache.verify(track);
+      checked += 1;
+      bad += badBytes > 0 ? 1 : 0;
+      const repaired = repair === true && badBytes > 0 ? { repaired: await refetch(track) } : {};
+      const line = { key: trackKey(track.source, track.id), ok: badBytes === 0, badBytes, ...repaired };
+      response.write(`${JSON.stringify(line)}\n`);
+    }
+    response.end(`${JSON.stringify({ done: true, checked, bad })}\n`);
+  }
+
+  async function refetch(key: { source: string; id: string }): Promise<boolean> {
+    const name = `verify-${key.source}-${Date.now()}`;
+    const { prefetcher } = site.offline;
+    prefetcher.setList(name, [key], "full");
+    try {
+      for (;;) {
+        const state = prefetcher.states().find(({ source, id }) => source === key.source && id === key.id)?.state;
+        if (state !== "waiting" && state !== "fetching") return cache.find(key)?.complete ?? false;
+        await new Promise((done) => setTimeout(done, 50));
+      }
+    } finally {
+      prefetcher.setList(name, [], "full");
+    }
+  }
+
+  async function file({ response, path }: Call): Promise<void> {
+    const key = trackOf("/control/file/", path);
+    const stored = cache.find(key);
+    const file = cache.pathOf(key);
+    if (stored?.complete !== true || file === undefined) {
+      throw new AfterbayError("not-cached", "This track is not completely in the cache");
+    }
+    // Its bytes leave our hands: they are checked once more.
+    if ((await cache.verify(stored)) > 0) throw new AfterbayError("not-cached", "Stored bytes of this track went bad");
+    const { size, contentType } = stored.facts;
+    sendJson(response, 200, { path: file, size, contentType, complete: true, ...stored.meta });
+  }
+
+  async function importOne({ request, response }: Call): Promise<void> {
+    const { file: from, source, id } = (await readJson(request)) as Record<string, unknown>;
+    if (typeof from !== "string" || typeof source !== "string" || typeof id !== "string") {
+      throw new AfterbayError("bad-request", "file, source and id are texts");
+    }
+    const bytes = await site.importFile(from, { source, id });
+    sendJson(response, 200, { key: trackKey(source, id), bytes });
+  }
+
+  return [
+    at("/control/about", { GET: about }),
+    at("/control/clear", { POST: clear }),
+    at("/control/evict", { POST: evict }),
+    at("/control/verify", { POST: verify }),
+    at("/control/import", { POST: importOne }),
+    { matches: (path) => path.startsWith("/control/file/"), methods: { GET: file } },
+  ];
+}

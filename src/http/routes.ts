@@ -1,0 +1,144 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { AfterbayError } from "../errors.ts";
+import type { ApiTrack } from "./api-track.ts";
+import { tokenCookie } from "./doors.ts";
+import { readJson } from "./json-body.ts";
+import { renderPage } from "./page.ts";
+import { PLAYLIST_TYPE, renderPlaylist } from "./playlist.ts";
+import { checkListName, describePrefetch, parseWishList } from "./prefetch-api.ts";
+import { type Call, type Route, send, sendJson, trackOf } from "./routing.ts";
+import { parseStreamPath } from "./track-path.ts";
+
+const QUALITIES = ["low", "medium", "high", "ultra"] as const;
+const TRACKS = "/api/tracks/";
+const PREFETCH = "/api/prefetch/";
+
+/** What every client may ask for. */
+export const publicRoutes: readonly Route[] = [
+  { matches: (path) => path.startsWith("/stream/"), methods: { GET: stream } },
+  {
+    matches: is("/ping"),
+    methods: { GET: async ({ response }) => send(response, 200, "text/plain; charset=utf-8", "pong") },
+  },
+  { matches: is("/healthz"), methods: { GET: async ({ response }) => sendJson(response, 200, { status: "ok" }) } },
+  { matches: is("/readyz"), methods: { GET: ready } },
+  { matches: is("/api/tracks"), methods: { GET: tracks } },
+  { matches: (path) => path.startsWith(TRACKS) && path.endsWith("/pin"), methods: { PUT: pin, DELETE: unpin } },
+  { matches: (path) => path.startsWith(TRACKS), methods: { GET: track, DELETE: forget } },
+  { matches: is("/api/prefetch"), methods: { GET: prefetch, PUT: replaceList } },
+  { matches: (path) => path.startsWith(PREFETCH), methods: { DELETE: cancelPrefetch } },
+  { matches: is("/playlist.m3u8"), methods: { GET: (call) => playlist(call, () => true) } },
+  { matches: is("/playlist/cached.m3u8"), methods: { GET: (call) => playlist(call, ({ complete }) => complete) } },
+  { matches: is("/"), methods: { GET: page } },
+];
+
+function is(expected: string): (path: string) => boolean {
+  return (path) => path === expected;
+}
+
+async function stream({ site, request, response, path, query }: Call): Promise<void> {
+  const named = parseStreamPath(path);
+  if (named === undefined) throw new AfterbayError("bad-request", "A stream path names a track");
+  const quality = QUALITIES.find((one) => one === query.get("quality"));
+  if (query.has("quality") && quality === undefined) {
+    throw new AfterbayError("bad-request", `quality is one of ${QUALITIES.join(", ")}`);
+  }
+  await site.stream(request, response, {
+    source: named.source ?? site.defaultSource,
+    id: named.id,
+    ...(quality === undefined ? {} : { quality }),
+    offline: query.get("offline") === "1",
+  });
+}
+
+async function ready({ site, response }: Call): Promise<void> {
+  const isReady = site.isReady();
+  sendJson(response, isReady ? 200 : 503, { status: isReady ? "ready" : "not ready" });
+}
+
+async function tracks({ site, response }: Call): Promise<void> {
+  sendJson(response, 200, { tracks: await site.catalogue.list() });
+}
+
+async function track({ site, response, path }: Call): Promise<void> {
+  const found = await site.catalogue.find(trackOf(TRACKS, path));
+  if (found === undefined) throw new AfterbayError("not-found", "There is no such track");
+  sendJson(response, 200, found);
+}
+
+async function forget({ site, response, path }: Call): Promise<void> {
+  const key = trackOf(TRACKS, path);
+  // Whoever wants it gone does not want it fetched again.
+  const unpinned = await site.offline.unpin(key);
+  const removed = await site.cache.delete(key);
+  if (!removed && !unpinned) throw new AfterbayError("not-found", "Nothing of this track is cached");
+  response.writeHead(204).end();
+}
+
+async function pin({ site, request, response, path }: Call): Promise<void> {
+  const key = trackOf(TRACKS, path, "pin");
+  await site.offline.pin(key, goneSignal(request, response));
+  const found = await site.catalogue.find(key);
+  sendJson(response, 200, found ?? { ...key, pinned: true });
+}
+
+async function unpin({ site, response, path }: Call): Promise<void> {
+  const key = trackOf(TRACKS, path, "pin");
+  if (!(await site.offline.unpin(key))) throw new AfterbayError("not-found", "This track is not kept offline");
+  const found = await site.catalogue.find(key);
+  sendJson(response, 200, found ?? { ...key, pinned: false });
+}
+
+async function prefetch({ site, response }: Call): Promise<void> {
+  sendJson(response, 200, describePrefetch(site.offline));
+}
+
+async function replaceList({ site, request, response, query }: Call): Promise<void> {
+  const name = query.get("list") ?? "default";
+  checkListName(name, site.offline);
+  const { ids, mode } = parseWishList(await readJson(request), site.defaultSource);
+  site.offline.prefetcher.setList(name, ids, mode);
+  sendJson(response, 200, describePrefetch(site.offline));
+}
+
+async function cancelPrefetch({ site, response, path }: Call): Promise<void> {
+  site.offline.prefetcher.cancel(trackOf(PREFETCH, path));
+  response.writeHead(204).end();
+}
+
+async function playlist({ site, request, response }: Call, takes: (track: ApiTrack) => boolean): Promise<void> {
+  // The doors have held the Host against the list of allowed ones.
+  const origin = `http://${request.headers.host ?? "localhost"}`;
+  const listed = (await site.catalogue.list()).filter(takes);
+  send(response, 200, PLAYLIST_TYPE, renderPlaylist(listed, origin, site.token));
+}
+
+async function page({ site, response }: Call): Promise<void> {
+  const all = await site.catalogue.list();
+  const { html, csp } = renderPage({
+    tracks: all,
+    totals: {
+      tracks: all.length,
+      complete: all.filter((one) => one.complete).length,
+      cachedBytes: site.cache.bytes,
+      budgetBytes: site.cache.budget,
+    },
+    version: site.version,
+  });
+  // Its players can send no header: whoever was let in to the page is let in to what it plays.
+  const cookie: Record<string, string> = site.token === undefined ? {} : { "set-cookie": tokenCookie(site.token) };
+  send(response, 200, "text/html; charset=utf-8", html, {
+    "content-security-policy": csp,
+    // Its own address may hold the token.
+    "referrer-policy": "no-referrer",
+    ...cookie,
+  });
+}
+
+/** Aborts when the client goes away before its answer. */
+function goneSignal(request: IncomingMessage, response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.once("close", () => gone.abort(new DOMException("The client has left", "AbortError")));
+  request.resume();
+  return gone.signal;
+}

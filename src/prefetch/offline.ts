@@ -1,0 +1,134 @@
+import { join } from "node:path";
+import type { TrackCache, TrackChange } from "../cache/track-cache.ts";
+import { trackKey } from "../cache/track-index.ts";
+import type { Clock } from "../data-source/clock.ts";
+import { Priority, type TrackKey } from "../data-source/data-source.ts";
+import { AfterbayError, abortReason } from "../errors.ts";
+import { Pins } from "./pins.ts";
+import { Prefetcher } from "./prefetcher.ts";
+
+export interface OfflineOptions {
+  /** The folder of the cache's files. */
+  readonly root: string;
+  readonly clock: Clock;
+  /** Bytes a day that may be fetched to complete tracks of which little is missing; 0 turns that off. */
+  readonly healBudget: number;
+}
+
+const DAY_MS = 24 * 3_600_000;
+/** A track of which this share is stored is worth completing. */
+const TAIL_SHARE = 0.8;
+
+/** What is fetched without being played: wish lists, what is to be kept offline, and the tails of what was nearly all heard. */
+export class Offline {
+  readonly pins: Pins;
+  readonly #options: OfflineOptions;
+  readonly #tails = new Map<string, TrackKey>();
+  #cache: TrackCache | undefined;
+  #prefetcher: Prefetcher | undefined;
+  #healedBytes = 0;
+  #dayBegan: number;
+
+  constructor(options: OfflineOptions) {
+    this.#options = options;
+    this.pins = new Pins(join(options.root, "pins.log"));
+    this.#dayBegan = options.clock.now();
+  }
+
+  /** Begins; what was pinned and is not whole goes on. */
+  async start(cache: TrackCache): Promise<void> {
+    await this.pins.load();
+    this.#cache = cache;
+    this.#prefetcher = new Prefetcher({
+      cache,
+      clock: this.#options.clock,
+      pinned: () => this.pins.all(),
+      tails: () => (this.#mayHeal() ? this.#tails.values() : []),
+      onTail: (bytes) => {
+        this.#healedBytes += bytes;
+      },
+    });
+    this.#prefetcher.update();
+  }
+
+  get prefetcher(): Prefetcher {
+    if (this.#prefetcher === undefined) throw new Error("Not started");
+    return this.#prefetcher;
+  }
+
+  isPinned(key: TrackKey): boolean {
+    return this.pins.has(key);
+  }
+
+  isWished(key: TrackKey): boolean {
+    return this.#prefetcher?.wishes(key) ?? false;
+  }
+
+  /**
+   * Keeps a track offline from now on. Throws `no-space` if it does not fit beside the other pins; where its size is not
+   * known yet, its source is asked first.
+   */
+  async pin(key: TrackKey, signal: AbortSignal): Promise<void> {
+    if (this.pins.has(key)) return;
+    const size = await this.#sizeOf(key, signal);
+    if (signal.aborted) throw abortReason(signal);
+    const cache = this.#cache as TrackCache;
+    let pinned = 0;
+    for (const other of this.pins.all()) pinned += cache.find(other)?.facts.size ?? 0;
+    if (size !== undefined && pinned + size > cache.budget) {
+      throw new AfterbayError(
+        "no-space",
+        "The cache's budget does not hold this track beside what is kept offline already",
+      );
+    }
+    await this.pins.add(key);
+    this.prefetcher.forget(key);
+  }
+
+  /** True if it was pinned. What is stored of it stays until space is needed. */
+  async unpin(key: TrackKey): Promise<boolean> {
+    const was = await this.pins.remove(key);
+    if (was) this.prefetcher.update();
+    return was;
+  }
+
+  onTrackChanged(key: TrackKey, change: TrackChange): void {
+    if (this.#prefetcher === undefined) return;
+    // Bytes went bad, or were deleted: what is wanted of them is fetched again.
+    if (change === "lost" || change === "evicted") this.#prefetcher.forget(key);
+    if (change === "idle" && this.#isTail(key)) {
+      this.#tails.set(trackKey(key), { source: key.source, id: key.id });
+      this.#prefetcher.update();
+    }
+    if (change === "complete" || change === "evicted") this.#tails.delete(trackKey(key));
+  }
+
+  close(): void {
+    this.#prefetcher?.close();
+  }
+
+  #isTail(key: TrackKey): boolean {
+    if (!this.#mayHeal()) return false;
+    const stored = this.#cache?.find(key);
+    const size = stored?.facts.size;
+    return stored !== undefined && !stored.complete && size !== undefined && stored.bytes >= TAIL_SHARE * size;
+  }
+
+  #mayHeal(): boolean {
+    const { clock, healBudget } = this.#options;
+    if (clock.now() - this.#dayBegan >= DAY_MS) {
+      this.#dayBegan = clock.now();
+      this.#healedBytes = 0;
+    }
+    return this.#healedBytes < healBudget;
+  }
+
+  async #sizeOf(key: TrackKey, signal: AbortSignal): Promise<number | undefined> {
+    const cache = this.#cache as TrackCache;
+    const known = cache.find(key)?.facts.size;
+    if (known !== undefined) return known;
+    const track = await cache.enter({ ...key, position: 0, level: Priority.background, signal });
+    track.close();
+    return track.variant.size;
+  }
+}
