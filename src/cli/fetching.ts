@@ -58,5 +58,5 @@ async function forget(owner: Owner, path: string, mode: "head" | "full"): Promis
 
 /** Somebody took it off the list. */
 function cancelled(key: string): PrefetchState {
-  return { key, state: "failed", code: "cancelled", size: undefined, cachedBytes: 0 };
+  return { key, state: "failed", code: "cancelled", size: undefined, cachedBytes: undefined };
 }

@@ -35,12 +35,11 @@ export function createProgress(io: Io, { defaultSource, verb }: ProgressOptions)
   const speed = createSpeed();
   return {
     update(states) {
-      for (const { key, state, size, cachedBytes } of states) {
+      for (const { key, state, cachedBytes } of states) {
         if (state !== "done" || told.has(key)) continue;
         told.add(key);
-        print(
-          `${screen.green(verb)} ${written(key, defaultSource)}, ${formatSize(Math.min(cachedBytes, size ?? cachedBytes))}`,
-        );
+        const size = cachedBytes === undefined ? "" : `, ${formatSize(cachedBytes)}`;
+        print(`${screen.green(verb)} ${written(key, defaultSource)}${size}`);
       }
       region?.show(liveLines(states, screen, { defaultSource, width: io.stdout.columns ?? 80, speed }));
     },
@@ -57,7 +56,7 @@ interface View {
 function liveLines(states: readonly PrefetchState[], screen: Screen, { defaultSource, width, speed }: View): string[] {
   const open = states.filter(({ state }) => state === "fetching" || state === "waiting");
   const bars = [...open.filter(({ state }) => state === "fetching")].slice(0, MAX_BARS);
-  const rate = speed(states.reduce((sum, { cachedBytes }) => sum + cachedBytes, 0));
+  const rate = speed(states.reduce((sum, { cachedBytes }) => sum + (cachedBytes ?? 0), 0));
   if (open.length === 0) return [];
   const names = bars.map(({ key }) => written(key, defaultSource));
   const nameWidth = Math.min(MAX_NAME_WIDTH, Math.floor(width / 3), Math.max(0, ...names.map((name) => name.length)));
@@ -70,7 +69,7 @@ function liveLines(states: readonly PrefetchState[], screen: Screen, { defaultSo
   ];
 }
 
-function barLine(name: string, { size, cachedBytes }: PrefetchState, screen: Screen, width: number): string {
+function barLine(name: string, { size, cachedBytes = 0 }: PrefetchState, screen: Screen, width: number): string {
   if (size === undefined || size === 0) return `${name}  ${formatSize(cachedBytes)}`;
   const facts = `${formatPercent(cachedBytes, size).padStart(4)}  ${formatSize(size)}`;
   const room = Math.min(MAX_BAR_WIDTH, width - 1 - name.length - facts.length - 4);

@@ -76,7 +76,7 @@ export async function fakeOwner(cacheDir: string, options: FakeOptions = {}): Pr
   });
   async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "", url = "" } = incoming;
-    const body: unknown = incoming.headers["content-length"] === undefined ? undefined : await json(incoming);
+    const body: unknown = Number(incoming.headers["content-length"] ?? 0) === 0 ? undefined : await json(incoming);
     const request = { method, path: url, body };
     seen.push(request);
     if ((await options.override?.(request, response)) === true) return;
@@ -104,10 +104,10 @@ export async function fakeOwner(cacheDir: string, options: FakeOptions = {}): Pr
       return void send(200, { lists: Object.fromEntries(lists), tracks: fetching(tracks, lists) });
     }
     if (url === "/control/clear") {
-      const kept = [...tracks.values()].filter(({ inUse }) => inUse).length;
-      const removed = tracks.size - kept;
+      const stored = [...tracks.values()].filter(({ cachedBytes }) => cachedBytes > 0);
+      const kept = stored.reduce((sum, { inUse, cachedBytes }) => sum + (inUse === true ? cachedBytes : 0), 0);
       tracks.clear();
-      return void send(200, { removed, bytes, kept });
+      return void send(200, { removed: stored.length, bytes: bytes - kept, kept });
     }
     if (track === undefined) return problem(response, 404, "not-found", "There is no such track");
     if (url.startsWith("/control/file")) {

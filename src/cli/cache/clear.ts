@@ -14,7 +14,7 @@ export const clear: CommandSpec = {
     await withOwner(settings, io, async (owner) => {
       const done = await owner.json({ method: "POST", path: "/control/clear", body: {} }, cleared);
       const words = `removed ${count(done.removed, "track")}, ${formatSize(done.bytes)}`;
-      const kept = done.kept === 0 ? "" : `; ${count(done.kept, "track")} in use will go when free`;
+      const kept = done.kept === 0 ? "" : `; ${formatSize(done.kept)} in use will go when free`;
       io.stdout.write(`${settings.json ? JSON.stringify(done) : words + kept}\n`);
     });
   },

@@ -1,11 +1,12 @@
 import type { CommandSpec } from "../command.ts";
 import { Complaints } from "../complaints.ts";
-import { type Track, track as trackShape } from "../control/answers.ts";
+import { pinnedTrack, track as trackShape } from "../control/answers.ts";
 import { Problem } from "../control/client.ts";
 import { fetchTracks } from "../fetching.ts";
 import { toggle } from "../flags.ts";
 import { type Owner, trackUrl, withOwner } from "../owner.ts";
-import { ownerSettings, upstreamFlags } from "../owner-settings.ts";
+import { type OwnerSettings, ownerSettings, upstreamFlags } from "../owner-settings.ts";
+import type { Io } from "../io.ts";
 import { createProgress, failureWords } from "../progress.ts";
 import { idHelp, keysOf, written } from "../track-id.ts";
 
@@ -20,42 +21,27 @@ export const pin: CommandSpec = {
   summary: "make tracks available offline and keep them",
   argument: "<ID...>",
   flags: [noWait, ...upstreamFlags],
-  notes: `${idHelp}\nWhere no server runs, this command fetches by itself, and so waits even with --no-wait.`,
+  notes:
+    `${idHelp}\nWhere no server runs, this command fetches by itself, and so waits even with --no-wait. What is pinned\n` +
+    "stays so if it is ended before all is there: the next server fetches the rest.",
   async run(input, io) {
     const settings = await ownerSettings(input, io.env, { fetches: true, stores: true, own: [noWait] });
     await withOwner(settings, io, async (owner, signal) => {
-      const { defaultSource } = owner;
       const complaints = new Complaints(io);
       const pins = new Map<string, Pin>();
-      for (const key of keysOf(input.args, defaultSource)) {
-        await complaints.guard(written(key, defaultSource), async () => void pins.set(key, await place(owner, key)));
+      for (const key of keysOf(input.args, owner.defaultSource)) {
+        const name = written(key, owner.defaultSource);
+        await complaints.guard(name, async () => void pins.set(key, await place(owner, key)));
       }
-      const say = (line: string): void => void (settings.json || io.stdout.write(`${line}\n`));
-      const waiting: string[] = [];
-      for (const [key, { track }] of pins) {
-        if (track.complete) say(`pinned ${written(key, defaultSource)}, all of it is here`);
-        else if (settings.read(noWait) && !owner.own)
-          say(`pinned ${written(key, defaultSource)}, the server fetches it`);
-        else waiting.push(key);
-      }
-      const progress = settings.json ? undefined : createProgress(io, { defaultSource, verb: "pinned" });
-      try {
-        const wanted = { keys: waiting, mode: "full" } as const;
-        const states =
-          waiting.length === 0 ? [] : await fetchTracks(owner, wanted, (now) => progress?.update(now), signal);
-        progress?.end();
-        for (const { key, state, code = "failed" } of states) {
-          if (state !== "failed") continue;
-          complaints.add(written(key, defaultSource), code, failureWords(code));
-          if (HOPELESS.includes(code) && pins.get(key)?.isNew === true) await take(owner, key);
-          pins.delete(key);
-        }
-      } finally {
-        progress?.end();
+      const missing = announce(pins, settings, owner, io);
+      const failed = await fetchMissing(missing, { owner, settings, io, complaints }, signal);
+      for (const [key, code] of failed) {
+        if (HOPELESS.includes(code) && pins.get(key)?.isNew === true) await take(owner, key);
+        pins.delete(key);
       }
       if (settings.json) {
-        const pinned = [];
-        for (const key of pins.keys()) pinned.push(await read(owner, key));
+        const pinned: unknown[] = [];
+        for (const key of pins.keys()) pinned.push((await read(owner, key)) ?? { key, pinned: true });
         io.stdout.write(`${JSON.stringify({ pinned, failed: complaints.all })}\n`);
       }
       complaints.end();
@@ -64,24 +50,75 @@ export const pin: CommandSpec = {
 };
 
 interface Pin {
-  readonly track: Track;
+  readonly isComplete: boolean;
   readonly isNew: boolean;
 }
 
+/** Tells what is settled already; the keys of those to wait for. */
+function announce(pins: ReadonlyMap<string, Pin>, settings: OwnerSettings, owner: Owner, io: Io): string[] {
+  const missing: string[] = [];
+  for (const [key, { isComplete }] of pins) {
+    const leaveIt = settings.read(noWait) && !owner.own;
+    if (!isComplete && !leaveIt) missing.push(key);
+    else if (!settings.json) {
+      io.stdout.write(
+        `pinned ${written(key, owner.defaultSource)}, ${isComplete ? "all of it is here" : "the server fetches it"}\n`,
+      );
+    }
+  }
+  return missing;
+}
+
+interface Fetching {
+  readonly owner: Owner;
+  readonly settings: OwnerSettings;
+  readonly io: Io;
+  readonly complaints: Complaints;
+}
+
+/** Waits until each is there; the codes of those that cannot be had. */
+async function fetchMissing(
+  keys: readonly string[],
+  { owner, settings, io, complaints }: Fetching,
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const failed = new Map<string, string>();
+  if (keys.length === 0) return failed;
+  const { defaultSource } = owner;
+  const progress = settings.json ? undefined : createProgress(io, { defaultSource, verb: "pinned" });
+  try {
+    for (const { key, state, code = "failed" } of await fetchTracks(
+      owner,
+      { keys, mode: "full" },
+      (states) => progress?.update(states),
+      signal,
+    )) {
+      if (state === "failed") failed.set(key, code);
+    }
+  } finally {
+    progress?.end();
+  }
+  for (const [key, code] of failed) complaints.add(written(key, defaultSource), code, failureWords(code));
+  return failed;
+}
+
 async function place(owner: Owner, key: string): Promise<Pin> {
-  const before = await read(owner, key).catch((error: unknown) => {
-    // Of a track that no source lists, nothing is known before it is fetched.
-    if (error instanceof Problem && error.code === "not-found") return undefined;
-    throw error;
-  });
-  const track = await owner.json({ method: "PUT", path: trackUrl("/api/tracks", key, "/pin") }, trackShape);
-  return { track, isNew: before?.pinned !== true };
+  const before = await read(owner, key);
+  const path = trackUrl("/api/tracks", key, "/pin");
+  const { complete = false } = await owner.json({ method: "PUT", path }, pinnedTrack);
+  return { isComplete: complete, isNew: before?.pinned !== true };
 }
 
 async function take(owner: Owner, key: string): Promise<void> {
   await owner.status({ method: "DELETE", path: trackUrl("/api/tracks", key, "/pin") });
 }
 
-async function read(owner: Owner, key: string): Promise<Track> {
-  return await owner.json({ method: "GET", path: trackUrl("/api/tracks", key) }, trackShape);
+/** Undefined for what no source lists and nothing is kept of: it may be there all the same. */
+async function read(owner: Owner, key: string) {
+  try {
+    return await owner.json({ method: "GET", path: trackUrl("/api/tracks", key) }, trackShape);
+  } catch (error) {
+    if (error instanceof Problem && error.code === "not-found") return undefined;
+    throw error;
+  }
 }

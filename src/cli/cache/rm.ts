@@ -1,7 +1,8 @@
 import type { CommandSpec } from "../command.ts";
 import { Complaints } from "../complaints.ts";
 import { track as trackShape } from "../control/answers.ts";
-import { trackUrl, withOwner } from "../owner.ts";
+import { Problem } from "../control/client.ts";
+import { type Owner, trackUrl, withOwner } from "../owner.ts";
 import { commonFlags, ownerSettings } from "../owner-settings.ts";
 import { formatSize } from "../terminal/format.ts";
 import { idHelp, keysOf, written } from "../track-id.ts";
@@ -25,7 +26,7 @@ export const rm: CommandSpec = {
         const name = written(key, owner.defaultSource);
         const path = trackUrl("/api/tracks", key);
         await complaints.guard(name, async () => {
-          const { cachedBytes: bytes } = await owner.json({ method: "GET", path }, trackShape);
+          const bytes = await storedBytes(owner, path);
           const inUse = (await owner.status({ method: "DELETE", path })) === ACCEPTED;
           removed.push({ key, bytes, inUse });
           if (settings.json) return;
@@ -38,3 +39,13 @@ export const rm: CommandSpec = {
     });
   },
 };
+
+/** Of what is pinned and not there yet, the owner may know nothing but the pin. */
+async function storedBytes(owner: Owner, path: string): Promise<number> {
+  try {
+    return (await owner.json({ method: "GET", path }, trackShape)).cachedBytes;
+  } catch (error) {
+    if (error instanceof Problem && error.code === "not-found") return 0;
+    throw error;
+  }
+}

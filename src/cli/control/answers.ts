@@ -42,6 +42,9 @@ export const track = object({
 });
 export type Track = ReturnType<typeof track>;
 
+/** A track after its pin was set; of one that no source lists, little is known. */
+export const pinnedTrack = object({ pinned: flag, complete: maybe(flag) });
+
 export const tracks = object({ tracks: list(track) });
 
 const prefetchState = object({
@@ -49,7 +52,7 @@ const prefetchState = object({
   state: choice("waiting", "fetching", "done", "failed"),
   code: maybe(text),
   size: maybe(number),
-  cachedBytes: number,
+  cachedBytes: maybe(number),
 });
 export type PrefetchState = ReturnType<typeof prefetchState>;
 
@@ -58,7 +61,7 @@ export const prefetchStatus = object({
   tracks: list(prefetchState),
 });
 
-/** `kept` are in use: they go when they are free. */
+/** `bytes` have gone; `kept` bytes are in use, and go when they are free. */
 export const cleared = object({ removed: number, bytes: number, kept: number });
 
 const verified = object({ key: text, ok: flag, badBytes: number, repaired: maybe(flag) });

@@ -9,10 +9,14 @@ import { Misfit, type Shape } from "./shapes.ts";
 export class Gone extends Error {
   /** False: the request cannot have had any effect. */
   readonly reached: boolean;
+  /** The system's code for it, where there is one. */
+  readonly reason: string;
 
   constructor(reached: boolean, cause: Error) {
     super("the owner went away", { cause });
     this.reached = reached;
+    const code: unknown = Reflect.get(cause, "code");
+    this.reason = typeof code === "string" ? code : "unknown error";
   }
 }
 
