@@ -1,4 +1,4 @@
-import { ownerSocketPath } from "./owner-socket.ts";
+import { ownerSocketPath } from "../cache/cache-dir.ts";
 import { createProxy } from "../proxy.ts";
 import { validateResolution } from "../resolvers/validate-resolution.ts";
 import type { ServerOptions } from "./create-server.ts";
@@ -24,7 +24,7 @@ export type CreateOwner = (options: OwnerOptions) => Promise<TemporaryOwner>;
 export const createOwner: CreateOwner = async ({ sources: specs, ...options }) => {
   const sources = await openSources(specs);
   try {
-    const proxy = await createProxy({ ...options, sources, validate: validateResolution, version });
+    const proxy = await createProxy({ ...options, healBudget: 0, sources, validate: validateResolution, version });
     return { socketPath: ownerSocketPath(options.cacheDir), close: () => proxy.close() };
   } catch (error) {
     await closeAll(sources);

@@ -33,7 +33,7 @@ export function cacheWorld() {
     world.cacheDir = join(world.directory, "cache");
   });
   afterEach(async () => {
-    for (const owner of owners.splice(0)) await owner.close();
+    for (const one of owners.splice(0)) await one.close();
     rmSync(world.directory, { recursive: true, force: true });
   });
 

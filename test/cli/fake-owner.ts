@@ -2,7 +2,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { dirname } from "node:path";
 import { json } from "node:stream/consumers";
-import { ownerSocketPath } from "../../src/cli/owner-socket.ts";
+import { ownerSocketPath } from "../../src/cache/cache-dir.ts";
 
 export interface FakeTrack {
   readonly key: string;

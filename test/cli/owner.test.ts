@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ownerSocketPath } from "../../src/cli/owner-socket.ts";
+import { ownerSocketPath } from "../../src/cache/cache-dir.ts";
 import type { CreateOwner } from "../../src/cli/create-owner.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { cacheWorld, MB } from "./cache-world.ts";

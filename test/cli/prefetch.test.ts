@@ -4,6 +4,11 @@ import { type FakeOwner, problem } from "./fake-owner.ts";
 
 const { owner, begin, finished } = cacheWorld();
 
+const ESC = "\x1b";
+const STEERING = new RegExp(`${ESC}\\[\\d*[AJ]|\r`, "g");
+const PARTS = new RegExp(`${ESC}\\[\\d*[A-Z]|\r|\n|[^${ESC}\r\n]+`, "g");
+const UP = new RegExp(`^${ESC}\\[(\\d+)A$`);
+
 /** The bodies that were put for this program's own list. */
 function wishes({ seen }: FakeOwner) {
   return seen
@@ -65,7 +70,7 @@ describe("prefetch", () => {
     });
     const argv = ["prefetch", "a-rather-long-identifier-of-a-track", "b"];
     const { stdout } = await finished(argv, { isTTY: true, columns, env: { NO_COLOR: "1", LANG: "C.UTF-8" } });
-    const frames = stdout.replaceAll(/\x1b\[\d*[AJ]|\r/g, "").split("\n");
+    const frames = stdout.replaceAll(STEERING, "").split("\n");
     expect(frames.find((line) => line.includes("█"))).toMatch(/^a-rather-lo.*… +█+[▏▎▍▌▋▊▉]? +37%  4 MiB$/);
     for (const line of frames.filter((one) => !one.startsWith("cached"))) expect(line.length).toBeLessThan(columns);
     expect(onScreen(stdout)).toEqual(["cached b, 4 MiB", "cached a-rather-long-identifier-of-a-track, 4 MiB"]);
@@ -198,10 +203,10 @@ describe("cache pin", () => {
 function onScreen(text: string): string[] {
   const screen: string[] = [];
   let row = 0;
-  for (const [part] of text.matchAll(/\x1b\[\d*[A-Z]|\r|\n|[^\x1b\r\n]+/g)) {
-    const up = /^\x1b\[(\d+)A$/.exec(part)?.[1];
+  for (const [part] of text.matchAll(PARTS)) {
+    const up = UP.exec(part)?.[1];
     if (up !== undefined) row -= Number(up);
-    else if (part === "\x1b[J") screen.length = row;
+    else if (part === `${ESC}[J`) screen.length = row;
     else if (part === "\n") row += 1;
     else if (part !== "\r") screen[row] = part;
   }

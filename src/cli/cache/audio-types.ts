@@ -95,9 +95,11 @@ export function sniff(head: Uint8Array): string | undefined {
   const text = Buffer.from(head).toString("latin1");
   const found = MAGIC.find(([offset, magic]) => text.startsWith(magic, offset));
   if (found !== undefined) return found[2] === "ogg" && text.includes("OpusHead") ? "opus" : found[2];
-  const [first = 0, second = 0] = head;
-  // ISO 11172-3 frame sync, or ADTS, whose layer is always 0. A version or layer that is reserved is no frame.
+  const [first = 0, second = 0, third = 0] = head;
+  // ISO 11172-3 frame sync, or ADTS, whose layer is always 0.
   if (first !== 0xff || (second & 0xe0) !== 0xe0) return undefined;
   if ((second & 0xf6) === 0xf0) return "aac";
-  return (second & 0x18) === 0x08 || (second & 0x06) === 0 ? undefined : "mp3";
+  // What is reserved, and a bit rate that is not given: text in UTF-16 begins with the same bits.
+  const reserved = (second & 0x18) === 0x08 || (second & 0x06) === 0 || (third & 0x0c) === 0x0c;
+  return reserved || third >> 4 === 0 || third >> 4 === 15 ? undefined : "mp3";
 }

@@ -1,12 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { copyFile, link, lstat, open, rename, stat, unlink } from "node:fs/promises";
+import { copyFile, link, lstat, open, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { Failure, reason } from "../problems.ts";
 
 /** Where a hard link cannot be had, though a copy can: another file system, one without links, no permission to link. */
 const NO_LINK = ["EXDEV", "EPERM", "EACCES", "EMLINK", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL"];
+
+const READ_BYTES = 1024 * 1024;
 
 export interface Placing {
   readonly source: string;
@@ -77,7 +78,7 @@ async function duplicate(source: string, temporary: string, signal: AbortSignal)
   await unlink(temporary).catch(() => {});
   const file = await open(temporary, "wx");
   try {
-    await pipeline(createReadStream(source), file.createWriteStream({ autoClose: false }), { signal });
+    await writeFile(file, createReadStream(source, { highWaterMark: READ_BYTES }), { signal });
     // A name must not outlive a power loss that its bytes do not.
     await file.sync();
   } finally {

@@ -3,7 +3,7 @@ import type { TemporaryOwner } from "../create-owner.ts";
 import type { Io } from "../io.ts";
 import { createLog } from "../log.ts";
 import type { OwnerSettings } from "../owner-settings.ts";
-import { ownerSocketPath } from "../owner-socket.ts";
+import { ownerSocketPath } from "../../cache/cache-dir.ts";
 import { explain, Failure } from "../problems.ts";
 import { type About, about as aboutShape } from "./answers.ts";
 import { ask, Gone, Problem, readJson } from "./client.ts";
