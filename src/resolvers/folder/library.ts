@@ -1,4 +1,5 @@
 import type { Clock } from "../../data-source/clock.ts";
+import { abortReason } from "../../errors.ts";
 import { type RawPath, textOf } from "./raw-path.ts";
 import { scan, type ScannedFile, type ScanResult } from "./scan.ts";
 import { TreeWatch, type WatchDirectory } from "./watch.ts";
@@ -79,6 +80,7 @@ export class Library {
 
   async #scan(): Promise<void> {
     const { root, clock, onScan } = this.#options;
+    if (this.#stop.signal.aborted) throw abortReason(this.#stop.signal);
     const began = clock.now();
     const result = await scan({ root, signal: this.#stop.signal, onDirectory: (path) => this.#watch.add(path) });
     this.#watch.retain(result.directories);

@@ -1,5 +1,5 @@
 import { watch } from "node:fs";
-import { join, sep } from "node:path";
+import { basename, join, sep } from "node:path";
 import { audioType, isHidden } from "./media-types.ts";
 import { codeOf } from "./open-inside.ts";
 import { bytesOf, RAW, type RawPath } from "./raw-path.ts";
@@ -36,18 +36,19 @@ export class TreeWatch {
   readonly #options: TreeWatchOptions;
   readonly #watches = new Map<RawPath, { close(): void }>();
   #complete = true;
+  #closed = false;
 
   constructor(options: TreeWatchOptions) {
     this.#options = options;
   }
 
-  /** False once something could not be watched. */
+  /** False while nothing is watched, and once something could not be. */
   get complete(): boolean {
-    return this.#complete;
+    return this.#complete && this.#watches.size > 0;
   }
 
   add(path: RawPath): void {
-    if (this.#watches.has(path) || (WATCHES_TREES && this.#watches.size > 0)) return;
+    if (this.#closed || this.#watches.has(path) || (WATCHES_TREES && this.#watches.size > 0)) return;
     if (this.#watches.size >= MAX_WATCHES) {
       this.#fail("too many folders");
       return;
@@ -74,7 +75,9 @@ export class TreeWatch {
     for (const path of this.#watches.keys()) if (!paths.has(path)) this.#drop(path);
   }
 
+  /** Ends all watches, for good. */
   close(): void {
+    this.#closed = true;
     for (const path of this.#watches.keys()) this.#drop(path);
   }
 
@@ -83,6 +86,8 @@ export class TreeWatch {
       if (isHidden(name) || (kind === "change" && audioType(name) === undefined)) return;
       // A watch follows its folder and not the path: another folder of this name needs a new one.
       if (kind === "rename") this.#dropTree(join(directory, name));
+      // That the folder itself went is told by its own name, as of a child. If it was one, the next scan watches anew.
+      if (kind === "rename" && name === basename(directory)) this.#drop(directory);
     }
     this.#options.onChange();
   }

@@ -26,6 +26,7 @@ beforeEach(async () => {
   return () => fixture.close();
 });
 
+/** Only where the system tells: elsewhere nothing is seen to be open. */
 const open = (): number => openFiles()?.filter((path) => path === fixture.path).length ?? 0;
 
 it("knows size, type and variant before a byte is read", async () => {
@@ -45,7 +46,7 @@ it("refuses to add to another variant or size, and closes the file", async () =>
 it("holds one file open from opening to disposal, to the end of the body, or to its being left", async () => {
   const { source, spec } = fixture;
   const untouched = await source.open(spec({}), { signal: never });
-  expect(open()).toBe(1);
+  if (openFiles() !== undefined) expect(open()).toBe(1);
   await untouched[Symbol.asyncDispose]();
   expect(open()).toBe(0);
 
@@ -87,7 +88,7 @@ it("ends what is open when the folder is closed, and opens nothing after", async
   await bytes.next();
   await folder.close();
   await folder.close();
-  expect(openFiles()).not.toContain(path);
+  expect(openFiles() ?? []).not.toContain(path);
   await expect(bytes.next()).rejects.toThrow("closed");
   await expect(folder.local.open(track?.id ?? "", { signal: never })).rejects.toThrow("closed");
   await library.close();

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, realpath, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createFolder, type FolderOptions, type FolderSource } from "../../../src/resolvers/folder/folder.ts";
 import type { CatalogueTrack } from "../../../src/data-source/resolution.ts";
@@ -19,8 +19,10 @@ export interface TestLibrary {
 
 export async function makeLibrary(): Promise<TestLibrary> {
   const dir = await tmpDir();
-  const path = join(dir.path, "music");
-  const outside = join(dir.path, "outside");
+  // Resolved: temporary folders lie behind a link on macOS.
+  const base = await realpath(dir.path);
+  const path = join(base, "music");
+  const outside = join(base, "outside");
   await mkdir(path);
   await mkdir(outside);
   const sources: FolderSource[] = [];

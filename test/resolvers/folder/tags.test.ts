@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { oggDurationMs } from "../../../src/resolvers/folder/ogg-duration.ts";
@@ -84,6 +84,9 @@ describe("artwork beside a file", () => {
     expect(await folder.artwork(id)).toBeUndefined();
     await library.add("cover.jpg", large.subarray(0, -1));
     expect((await folder.artwork(id))?.bytes.length).toBe(10 * 1024 * 1024);
+    await rename(join(library.path, "cover.jpg"), join(library.outside, "cover.jpg"));
+    await symlink(join(library.outside, "cover.jpg"), join(library.path, "cover.jpg"));
+    expect(await folder.artwork(id)).toBeUndefined();
   });
 });
 

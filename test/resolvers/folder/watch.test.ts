@@ -47,6 +47,18 @@ describe("a watched folder", () => {
     await expectSoon(folder, ["3"]);
   });
 
+  it("may itself vanish and come again", async () => {
+    await library.add("1.mp3");
+    const folder = await library.open();
+    expect(titlesOf(await folder.list())).toEqual(["1"]);
+    await rm(library.path, { recursive: true });
+    await expectSoon(folder, []);
+    await library.add("2.mp3");
+    await expectSoon(folder, ["2"]);
+    await library.add("3.mp3");
+    await expectSoon(folder, ["2", "3"]);
+  });
+
   it("gives up its watches when it is closed", async () => {
     let open = 0;
     await library.add("a/b/c.mp3");
