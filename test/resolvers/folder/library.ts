@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdir, realpath, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createFolder, type FolderOptions, type FolderSource } from "../../../src/resolvers/folder/folder.ts";
@@ -84,6 +85,12 @@ function chunk(id: string, data: Uint8Array): Buffer {
 
 export function titlesOf(tracks: readonly CatalogueTrack[]): (string | undefined)[] {
   return tracks.map(({ title }) => title);
+}
+
+/** Node itself cannot make one. */
+export function makeFifo(path: string): void {
+  const program = "mkfifo";
+  execFileSync(program, [path]);
 }
 
 /** The track of this title; fails without it. */

@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { mkdir, rename, rm, symlink, truncate, unlink, utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -8,7 +7,7 @@ import { never } from "../../data-source/fakes.ts";
 import { assertBytes } from "../../helpers/assert-bytes.ts";
 import { openFiles } from "../../helpers/process.ts";
 import { bytesOf as pattern } from "../../helpers/scripted-upstream.ts";
-import { bytesOf, makeLibrary, named, tagsRead, type TestLibrary, wav } from "./library.ts";
+import { bytesOf, makeFifo, makeLibrary, named, tagsRead, type TestLibrary, wav } from "./library.ts";
 
 const first = wav({ samples: pattern(1, "song", 1, 0, 300_000) });
 const second = wav({ samples: pattern(1, "song", 2, 0, 300_000) });
@@ -122,7 +121,7 @@ describe("a file that was swapped since the scan", () => {
   it("for a FIFO or a socket is not opened, and nobody waits for a writer", async () => {
     const { path, open } = await start();
     await unlink(path);
-    execFileSync("mkfifo", [path]);
+    makeFifo(path);
     await expect(open()).rejects.toMatchObject(gone);
     await unlink(path);
     const server = createServer().listen(path);

@@ -1,11 +1,10 @@
-import { execFileSync } from "node:child_process";
 import type * as fs from "node:fs/promises";
 import { renameSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { openInside } from "../../../src/resolvers/folder/open-inside.ts";
 import { openFiles } from "../../helpers/process.ts";
-import { makeLibrary, type TestLibrary } from "./library.ts";
+import { makeFifo, makeLibrary, type TestLibrary } from "./library.ts";
 
 /** Somebody swaps files right before the open, and the system may not tell where an open file is. */
 const rival = vi.hoisted(() => ({ swap: (): void => {}, tellsPlaces: true }));
@@ -64,7 +63,7 @@ describe.each([true, false])("a file that is swapped right before it is opened, 
       "itself for a FIFO",
       () => {
         unlinkSync(path);
-        execFileSync("mkfifo", [path]);
+        makeFifo(path);
       },
     ],
     ["itself for nothing", () => unlinkSync(path)],

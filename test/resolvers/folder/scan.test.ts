@@ -1,9 +1,8 @@
-import { execFileSync } from "node:child_process";
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { createFolder } from "../../../src/resolvers/folder/folder.ts";
-import { bytesOf, makeLibrary, named, type TestLibrary, titlesOf, wav } from "./library.ts";
+import { bytesOf, makeFifo, makeLibrary, named, type TestLibrary, titlesOf, wav } from "./library.ts";
 
 let library: TestLibrary;
 beforeEach(async () => {
@@ -67,7 +66,7 @@ describe("what is listed", () => {
 
   it("is no FIFO, socket, device or folder", async () => {
     await library.add("song.mp3");
-    execFileSync("mkfifo", [join(library.path, "fifo.mp3")]);
+    makeFifo(join(library.path, "fifo.mp3"));
     await mkdir(join(library.path, "folder.mp3"));
     await symlink("/dev/zero", join(library.path, "zero.mp3"));
     expect(titlesOf(await list())).toEqual(["song"]);
