@@ -10,7 +10,10 @@ const program = process.env.AFTERBAY ?? fileURLToPath(new URL("../dist/cli/main.
 
 /** Starts an origin and a server before it, each in a process of its own. */
 export async function start(originArguments, serverArguments = []) {
-  const origin = spawn(process.execPath, [fileURLToPath(new URL("origin.mjs", import.meta.url)), ...originArguments.map(String)]);
+  const origin = spawn(process.execPath, [
+    fileURLToPath(new URL("origin.mjs", import.meta.url)),
+    ...originArguments.map(String),
+  ]);
   const originPort = Number(String((await once(origin.stdout, "data"))[0]));
   const cacheDir = await mkdtemp(join(tmpdir(), "afterbay-bench-"));
   const source = `url:http://127.0.0.1:${originPort}/{id}`;

@@ -5,7 +5,13 @@ import { fetchBytes, median, start } from "./harness.mjs";
 const rounds = Number(process.argv[2] ?? 40);
 const size = 4 * 1024 ** 2;
 const { originPort, port, stop } = await start([size, 4_400_000, 20]);
-const rows = { "origin, first byte": [], "miss": [], "seek into the uncached": [], "second client at the edge": [], "cached range, whole, keep-alive": [] };
+const rows = {
+  "origin, first byte": [],
+  miss: [],
+  "seek into the uncached": [],
+  "second client at the edge": [],
+  "cached range, whole, keep-alive": [],
+};
 // Warm-up: connections, code.
 for (let n = 0; n < 5; n += 1) await fetchBytes(port, `/stream/warm${n}`);
 
@@ -24,5 +30,6 @@ for (let n = 0; n < rounds; n += 1) {
   await fetchBytes(port, other, "0-99999", true);
   rows["cached range, whole, keep-alive"].push((await fetchBytes(port, other, "1000-66535", true)).total);
 }
-for (const [name, values] of Object.entries(rows)) console.log(`${name.padEnd(34)} median ${median(values).toFixed(2)} ms`);
+for (const [name, values] of Object.entries(rows))
+  console.log(`${name.padEnd(34)} median ${median(values).toFixed(2)} ms`);
 await stop();

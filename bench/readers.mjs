@@ -25,7 +25,9 @@ for (let second = 0; second < seconds; second += 1) {
   await delay(1000);
   peak = Math.max(peak, await resident());
 }
-console.log(`${readers} readers at ${rate} B/s on ${tracks} track(s): now ${(await resident()).toFixed(0)} MiB, peak ${peak.toFixed(0)} MiB`);
+console.log(
+  `${readers} readers at ${rate} B/s on ${tracks} track(s): now ${(await resident()).toFixed(0)} MiB, peak ${peak.toFixed(0)} MiB`,
+);
 for (const socket of sockets) socket.destroy();
 await delay(500);
 console.log(`after: ${(await resident()).toFixed(0)} MiB`);

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { Agent } from "undici";
-import { claimCacheDir } from "./cache/cache-dir.ts";
+import { claimCacheDir, type OnConnection } from "./cache/cache-dir.ts";
 import { FileChunkStore } from "./cache/file-store.ts";
 import { openImportable } from "./cache/import-file.ts";
 import { TrackCache } from "./cache/track-cache.ts";
@@ -26,6 +26,7 @@ import { Catalogue } from "./http/catalogue.ts";
 import { assertBindAllowed } from "./http/doors.ts";
 import { controlServer } from "./http/control.ts";
 import type { Site } from "./http/routing.ts";
+import { enterLocal } from "./http/local-track.ts";
 import { listen, type RunningServer } from "./http/server.ts";
 import { streamHandler, type StreamWant } from "./http/stream.ts";
 import { isSourceKey, isTrackId, trackPath } from "./http/track-path.ts";
@@ -102,11 +103,9 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   const { sources, log, clock = systemClock, quality } = options;
   const [first] = sources;
   if (first === undefined) throw new RangeError("A proxy needs a source");
-  let control: ReturnType<typeof controlServer> | undefined;
-  const dir = await claimCacheDir(options.cacheDir, (socket) => {
-    if (control === undefined) socket.destroy();
-    else control.onConnection(socket);
-  });
+  // Whoever asks the owner before it is ready learns only that there is one.
+  const owner: { take: OnConnection } = { take: (socket) => socket.destroy() };
+  const dir = await claimCacheDir(options.cacheDir, (socket) => owner.take(socket));
   const offline = new Offline({ root: dir.root, clock, healBudget: options.healBudget ?? DEFAULT_HEAL_BUDGET });
   const agent = new Agent({
     connect: createGuardedConnector({
@@ -136,8 +135,14 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     const { name, stack } = error instanceof Error ? error : new Error("unknown");
     log.error({ name, at: stack?.split("\n")[1]?.trim() }, "A request failed unexpectedly");
   };
+  const locals = new Map(
+    sources.flatMap(({ key, resolver: { local } }) => (local === undefined ? [] : [[key, local]])),
+  );
   const stream = streamHandler({
-    cache,
+    enter(want) {
+      const local = locals.get(want.source);
+      return local === undefined ? cache.enter(want) : enterLocal(local, want);
+    },
     clock,
     firstByteMs: options.firstByteMs ?? 4000,
     patienceMs: options.patienceMs ?? 20_000,
@@ -163,7 +168,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     isReady: () => closing === undefined,
     onError,
   };
-  control = controlServer({
+  const control = controlServer({
     ...site,
     cacheDir: options.cacheDir,
     root: dir.root,
@@ -179,10 +184,11 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
       }
     },
   });
+  owner.take = control.onConnection;
   const close = async (): Promise<void> => {
     await server?.close();
     offline.close();
-    control?.close();
+    control.close();
     await cache.close();
     await agent.destroy();
     await Promise.all(sources.map(({ resolver }) => resolver.close?.()));
@@ -227,7 +233,7 @@ const schedulers = new WeakMap<Agent, Scheduler>();
 function pipeline({ key, resolver }: ProxySource, options: ProxyOptions, clock: Clock, agent: Agent): DataSource {
   const { validate, log, random = Math.random } = options;
   let scheduler = schedulers.get(agent);
-  if (scheduler === undefined) schedulers.set(agent, (scheduler = new Scheduler()));
+  if (scheduler === undefined) schedulers.set(agent, (scheduler = new Scheduler(clock)));
   const maxWindow = Math.min(
     resolver.maxWindow ?? Number.POSITIVE_INFINITY,
     options.maxWindow ?? Number.POSITIVE_INFINITY,

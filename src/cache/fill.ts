@@ -61,6 +61,8 @@ export class Fill {
   sequential = false;
   /** Exclusive end: another fill has begun there. */
   bound = Number.POSITIVE_INFINITY;
+  /** True once the upstream has answered. */
+  opened = false;
   /** True once no more bytes come. What is still in memory can be read. */
   ended = false;
   /** True once all that came is stored, or was given up. */
@@ -112,6 +114,7 @@ export class Fill {
   /** Takes what {@link open} gave and runs until the hole is filled, nobody wants more, or it fails. Never rejects. */
   async run(variant: LiveVariant, opened: Opened): Promise<void> {
     this.attach(variant);
+    this.opened = true;
     this.position = opened.start;
     this.sequential ||= !opened.ranged;
     this.#writer = new PieceWriter(

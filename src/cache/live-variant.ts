@@ -376,12 +376,16 @@ export class LiveVariant {
         // One such answer brings everything already; this reader waits for it.
         await opened[Symbol.asyncDispose]();
         this.#wholeAnswers = Math.max(this.#wholeAnswers, 2);
+        for (const other of this.#fills) if (!other.opened && other !== fill) other.stop(notAlone());
         fill.ended = true;
         fill.settled = true;
         this.onFillEnd(fill, undefined);
         return;
       }
     }
+    // Those that have not been answered would be answered the same: their readers wait for this one.
+    if (this.#wholeAnswers >= 2)
+      for (const other of this.#fills) if (!other.opened && other !== fill) other.stop(notAlone());
     this.#learn(opened);
     await fill.run(this, opened);
   }
@@ -428,4 +432,8 @@ export class LiveVariant {
   #checkIdle(): void {
     if (!this.busy) this.#hooks.onIdle(this);
   }
+}
+
+function notAlone(): DOMException {
+  return new DOMException("Another answer brings these bytes", "AbortError");
 }

@@ -50,7 +50,25 @@ export interface Resolver {
   readonly hosts?: readonly string[];
   /** The largest range to ask this source's upstreams for in one request, in bytes. Default 8 MiB. */
   readonly maxWindow?: number;
+  /** The files of a source whose tracks are on this machine: served from where they are, never resolved or cached. */
+  readonly local?: LocalFiles;
   close?(): Promise<void>;
+}
+
+/** Tracks that are files of this machine. */
+export interface LocalFiles {
+  /** Throws `not-found` for an unknown id, or the signal's reason. */
+  open(id: string, options: { readonly signal: AbortSignal }): Promise<LocalFile>;
+}
+
+/** One version of a local track, open. */
+export interface LocalFile extends AsyncDisposable {
+  /** Bytes. */
+  readonly size: number;
+  readonly contentType: string;
+  readonly variant: string;
+  /** Bytes [start, end), once, pulled. Throws before it yields a byte of another version. */
+  read(start: number, end: number): AsyncIterable<Uint8Array>;
 }
 
 /** A track as a source lists it. */

@@ -67,7 +67,8 @@ export class Catalogue {
       ...(contentType === undefined ? {} : { contentType }),
       ...(size === undefined ? {} : { size }),
       cachedBytes: stored?.bytes ?? 0,
-      complete: stored?.complete ?? false,
+      // A local file needs no network.
+      complete: stored?.complete ?? this.#options.resolvers.get(source)?.local !== undefined,
       pinned: this.#options.isPinned({ source, id }),
       chunkSize: CHUNK_SIZE,
       ...(withMap && size !== undefined ? await this.#map(stored, size) : { chunks: "", spans: [] }),
@@ -90,7 +91,7 @@ interface Stretch {
 }
 
 /** One character per chunk: `#` whole on disk, `-` being fetched, `=` partly on disk, `.` absent. Both lists in order. */
-export function chunkMap(size: number, spans: readonly Stretch[], fetching: readonly Stretch[]): string {
+function chunkMap(size: number, spans: readonly Stretch[], fetching: readonly Stretch[]): string {
   let map = "";
   for (let start = 0; start < size; start += CHUNK_SIZE) {
     const end = Math.min(start + CHUNK_SIZE, size);

@@ -19,7 +19,7 @@ export interface ControlSite extends Site {
 }
 
 /** Serves the control API, and the public one, on connections that are handed to it. */
-export function controlServer(site: ControlSite): { onConnection(socket: Socket): void; close(): void } {
+export function controlServer(site: ControlSite): { readonly onConnection: (socket: Socket) => void; close(): void } {
   const routes = [...controlRoutes(site), ...publicRoutes];
   const server = createServer((request, response) => {
     response.on("error", () => {});
@@ -119,14 +119,14 @@ function controlRoutes(site: ControlSite): Route[] {
   async function file({ response, path }: Call): Promise<void> {
     const key = trackOf("/control/file/", path);
     const stored = cache.find(key);
-    const file = cache.pathOf(key);
-    if (stored?.complete !== true || file === undefined) {
+    const place = cache.pathOf(key);
+    if (stored?.complete !== true || place === undefined) {
       throw new AfterbayError("not-cached", "This track is not completely in the cache");
     }
     // Its bytes leave our hands: they are checked once more.
     if ((await cache.verify(stored)) > 0) throw new AfterbayError("not-cached", "Stored bytes of this track went bad");
     const { size, contentType } = stored.facts;
-    sendJson(response, 200, { path: file, size, contentType, complete: true, ...stored.meta });
+    sendJson(response, 200, { path: place, size, contentType, complete: true, ...stored.meta });
   }
 
   async function importOne({ request, response }: Call): Promise<void> {

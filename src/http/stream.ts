@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { LiveVariant } from "../cache/live-variant.ts";
-import type { OpenTrack, TrackCache, Want } from "../cache/track-cache.ts";
-import type { ReadingStats, VariantReader } from "../cache/variant-reader.ts";
+import type { Want } from "../cache/track-cache.ts";
+import type { ReadingStats } from "../cache/variant-reader.ts";
 import type { Clock } from "../data-source/clock.ts";
 import type { Quality, TrackKey } from "../data-source/data-source.ts";
 import { AfterbayError, isAfterbayError } from "../errors.ts";
@@ -9,8 +8,40 @@ import { etagOf, judgePreconditions, rangeApplies } from "./conditional.ts";
 import { sendProblem } from "./problem.ts";
 import { contentRange, parseRange, unsatisfied } from "./ranges.ts";
 
+/** A track that can be read: one of the cache, or a local file. */
+export interface ServedTrack {
+  readonly variant: ServedVariant;
+  /** Times in ms of what had to be done before the variant was known. */
+  readonly timing: { readonly resolveMs?: number; readonly upstreamMs?: number };
+  /** Reads [start, end). With `reuseBuffer`, a chunk holds only until the next is pulled. */
+  read(start: number, end: number, options: { readonly reuseBuffer: boolean }): ServedReading;
+  close(): void;
+}
+
+export interface ServedVariant {
+  /** Bytes; undefined where it is not known. */
+  readonly size: number | undefined;
+  readonly contentType: string | undefined;
+  /** What the entity tag is made of. */
+  readonly publicName: string;
+  /** False while what is fetched cannot be kept. */
+  readonly storing: boolean;
+  /** The holes in [start, end) that an upstream would have to fill. */
+  missing(start: number, end: number): readonly { readonly start: number; readonly end: number }[];
+}
+
+export interface ServedReading extends AsyncIterator<Uint8Array, undefined> {
+  /** The next byte to give. */
+  readonly position: number;
+  readonly stats: ReadingStats;
+  /** Set when it has waited so long that whoever reads may leave and come back for the same bytes. */
+  patient: boolean;
+  close(): void;
+}
+
 export interface StreamOptions {
-  readonly cache: TrackCache;
+  /** Finds or opens a track. */
+  readonly enter: (want: Want) => Promise<ServedTrack>;
   readonly clock: Clock;
   /** Ms until an answer must have begun, if only with an error. */
   readonly firstByteMs: number;
@@ -128,7 +159,7 @@ class Answer {
     }
   }
 
-  async #enter(): Promise<OpenTrack> {
+  async #enter(): Promise<ServedTrack> {
     const { range, "if-range": ifRange } = this.#request.headers;
     const asked = parseRange(range, undefined);
     const want: Want = {
@@ -139,7 +170,7 @@ class Answer {
     };
     const cancel = this.#options.clock.after(this.#options.firstByteMs, () => this.#giveUp());
     try {
-      return await this.#options.cache.enter(want);
+      return await this.#options.enter(want);
     } finally {
       cancel();
     }
@@ -149,7 +180,7 @@ class Answer {
     this.#gone.abort(new AfterbayError("upstream-timeout", "The source took too long to answer"));
   }
 
-  #plan(variant: LiveVariant): Plan {
+  #plan(variant: ServedVariant): Plan {
     const { source, id } = this.#want;
     const { size } = variant;
     const headers: Record<string, string> = {
@@ -188,7 +219,7 @@ class Answer {
   }
 
   /** Waits for the first byte, then sends the headers; sends them ahead of it where it is late and they are known. */
-  async #first(track: OpenTrack, plan: Plan, reader: VariantReader): Promise<IteratorResult<Uint8Array, undefined>> {
+  async #first(track: ServedTrack, plan: Plan, reader: ServedReading): Promise<IteratorResult<Uint8Array, undefined>> {
     const { clock, firstByteMs, patienceMs } = this.#options;
     const before = this.#cacheStatus(track, plan);
     const left = this.#began + firstByteMs - clock.now();
@@ -223,7 +254,7 @@ class Answer {
     }
   }
 
-  async #pump(plan: Plan, reader: VariantReader, first: IteratorResult<Uint8Array, undefined>): Promise<void> {
+  async #pump(plan: Plan, reader: ServedReading, first: IteratorResult<Uint8Array, undefined>): Promise<void> {
     const response = this.#response;
     const signal = this.#gone.signal;
     for (let result = first; result.done !== true; result = await reader.next()) {
@@ -237,7 +268,7 @@ class Answer {
   }
 
   /** RFC 9211. What comes from the memory of a fill that another reader began is a hit like any other. */
-  #cacheStatus({ variant, timing }: OpenTrack, plan: Plan): string {
+  #cacheStatus({ variant, timing }: ServedTrack, plan: Plan): string {
     const stored = variant.storing ? "; stored" : "";
     // Asked for by this request, though its first bytes may be here by now.
     if (timing.upstreamMs !== undefined) return `afterbay; fwd=miss${stored}`;
@@ -250,7 +281,7 @@ class Answer {
   }
 
   #diagnostics(
-    track: OpenTrack,
+    track: ServedTrack,
     plan: Plan,
     cacheStatus: string | undefined,
     stats?: ReadingStats,

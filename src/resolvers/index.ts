@@ -1,7 +1,9 @@
 import type { Resolver } from "../data-source/resolution.ts";
 import { shortHash } from "../data-source/validators.ts";
-import { ConfigError } from "../errors.ts";
+import { AfterbayError, ConfigError } from "../errors.ts";
 import { createDemo } from "./demo/demo.ts";
+import { createFolder } from "./folder/folder.ts";
+import { createModuleResolver } from "./module.ts";
 import { createUrlResolver } from "./url.ts";
 import { createWebhookResolver } from "./webhook.ts";
 
@@ -16,6 +18,8 @@ const KINDS: Readonly<Record<string, { readonly takesArgument: boolean; open(arg
   {
     demo: { takesArgument: false, open: () => createDemo() },
     url: { takesArgument: true, open: async (template) => createUrlResolver(template) },
+    folder: { takesArgument: true, open: openFolder },
+    module: { takesArgument: true, open: createModuleResolver },
     webhook: { takesArgument: true, open: async (template) => createWebhookResolver(template) },
   };
 
@@ -41,6 +45,16 @@ export async function openSource(text: string): Promise<Source> {
       },
     );
   }
+}
+
+async function openFolder(dir: string): Promise<Resolver> {
+  const folder = await createFolder(dir);
+  return {
+    local: folder.local,
+    list: () => folder.list(),
+    close: () => folder.close(),
+    resolve: () => Promise.reject(new AfterbayError("not-found", "The tracks of a folder have no URLs")),
+  };
 }
 
 function parseSpec(text: string): { name: string | undefined; kind: string; argument: string | undefined } {
