@@ -23,7 +23,7 @@ export interface CommandSpec {
   run(input: Input, io: Io): Promise<void>;
 }
 
-const everywhere = "Each flag may also stand in the environment, as AFTERBAY_<FLAG>, or in the config file.";
+const everywhere = "Each flag may also stand in the environment, as AFTERBAY_<FLAG>, or in the\nconfig file.";
 
 /** Commander finds the flags and says what is unknown; what values mean is settled with the other settings. */
 export function addCommand(parent: Command, spec: CommandSpec, io: Io): void {

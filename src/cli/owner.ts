@@ -97,7 +97,7 @@ export class Owner {
 }
 
 /** Connects to the owner of the cache directory, or becomes it for a while. Close it when done. */
-export async function connectOwner(settings: OwnerSettings, io: Io, signal: AbortSignal): Promise<Owner> {
+async function connectOwner(settings: OwnerSettings, io: Io, signal: AbortSignal): Promise<Owner> {
   const relink = () => openLink(settings, io, signal);
   const link = await relink();
   try {

@@ -4,7 +4,7 @@ import { bar } from "./terminal/bar.ts";
 import { count, formatPercent, formatSize } from "./terminal/format.ts";
 import { LiveRegion } from "./terminal/live-region.ts";
 import { type Screen, screenOf } from "./terminal/screen.ts";
-import { pad, truncate } from "./terminal/width.ts";
+import { pad, truncate, widthOf } from "./terminal/width.ts";
 import { written } from "./track-id.ts";
 
 /** Shows how the fetching of tracks goes. */
@@ -25,6 +25,8 @@ const MAX_BARS = 4;
 const MAX_BAR_WIDTH = 30;
 const MIN_BAR_WIDTH = 6;
 const MAX_NAME_WIDTH = 30;
+/** Of "1023 MiB", so that bars stand below each other. */
+const SIZE_WIDTH = 8;
 
 /** Bars on a terminal; elsewhere a line for each track that is done. Failures are told by whoever waits. */
 export function createProgress(io: Io, { defaultSource, verb }: ProgressOptions): Progress {
@@ -56,10 +58,12 @@ interface View {
 function liveLines(states: readonly PrefetchState[], screen: Screen, { defaultSource, width, speed }: View): string[] {
   const open = states.filter(({ state }) => state === "fetching" || state === "waiting");
   const bars = [...open.filter(({ state }) => state === "fetching")].slice(0, MAX_BARS);
-  const rate = speed(states.reduce((sum, { cachedBytes }) => sum + (cachedBytes ?? 0), 0));
+  const known = states.filter(({ cachedBytes }) => cachedBytes !== undefined);
+  const total = known.reduce((sum, { cachedBytes = 0 }) => sum + cachedBytes, 0);
+  const rate = known.length === 0 ? undefined : speed(total);
   if (open.length === 0) return [];
   const names = bars.map(({ key }) => written(key, defaultSource));
-  const nameWidth = Math.min(MAX_NAME_WIDTH, Math.floor(width / 3), Math.max(0, ...names.map((name) => name.length)));
+  const nameWidth = Math.min(MAX_NAME_WIDTH, Math.floor(width / 3), Math.max(0, ...names.map(widthOf)));
   const left = `${count(open.length, "track")} to go${rate === undefined ? "" : `, ${formatSize(Math.round(rate))}/s`}`;
   return [
     ...bars.map((state, index) =>
@@ -69,10 +73,11 @@ function liveLines(states: readonly PrefetchState[], screen: Screen, { defaultSo
   ];
 }
 
-function barLine(name: string, { size, cachedBytes = 0 }: PrefetchState, screen: Screen, width: number): string {
+function barLine(name: string, { size, cachedBytes }: PrefetchState, screen: Screen, width: number): string {
+  if (cachedBytes === undefined) return name;
   if (size === undefined || size === 0) return `${name}  ${formatSize(cachedBytes)}`;
-  const facts = `${formatPercent(cachedBytes, size).padStart(4)}  ${formatSize(size)}`;
-  const room = Math.min(MAX_BAR_WIDTH, width - 1 - name.length - facts.length - 4);
+  const facts = `${formatPercent(cachedBytes, size).padStart(4)}  ${formatSize(size).padStart(SIZE_WIDTH)}`;
+  const room = Math.min(MAX_BAR_WIDTH, width - 1 - widthOf(name) - facts.length - 4);
   return room < MIN_BAR_WIDTH
     ? `${name} ${facts}`
     : `${name}  ${bar(cachedBytes / size, room, screen.unicode)}  ${facts}`;

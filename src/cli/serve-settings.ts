@@ -143,6 +143,6 @@ export function proxySettings(read: Read, env: Environment): Omit<OwnerOptions, 
 }
 
 /** An absolute path. */
-export function cacheDirOf(read: Read, env: Environment): string {
+function cacheDirOf(read: Read, env: Environment): string {
   return resolve(read(flags.cacheDir) ?? dataDirectory(process.platform, env, homedir()));
 }

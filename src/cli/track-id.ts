@@ -3,8 +3,9 @@ import { UsageError } from "./problems.ts";
 
 /** For help pages. */
 export const idHelp = [
-  "An ID is an id of the default source, or SOURCE/ID. It may be percent-encoded; a slash within it must be, as",
-  "SOURCE/a%2Fb. Put -- before ids that begin with a dash.",
+  "An ID is an id of the default source, or SOURCE/ID. It may be percent-encoded,",
+  "and a slash within it must be: SOURCE/a%2Fb. Before ids that begin with a dash",
+  "stands --.",
 ].join("\n");
 
 /** The key (`source/id`, each part percent-encoded) of what a person wrote. Throws a UsageError. */
@@ -28,8 +29,8 @@ export function keysOf(texts: readonly string[], defaultSource: string): string[
 export function written(key: string, defaultSource: string): string {
   const [source = "", segment = ""] = key.split("/");
   const id = decoded(segment);
-  // What does not come back as the same key, or could not be seen, stays encoded.
-  const plain = /[\s\p{C}\p{Zl}\p{Zp}/]/u.test(id) || decoded(id) !== id ? segment : id;
+  // What does not come back as the same key, or could not be seen for what it is, stays encoded.
+  const plain = /[^\S ]|^ | $| {2}|[\p{C}/]/u.test(id) || decoded(id) !== id ? segment : id;
   return source === defaultSource ? plain : `${source}/${plain}`;
 }
 

@@ -19,6 +19,8 @@ import { cacheWorld, MB } from "./cache-world.ts";
 import { problem } from "./fake-owner.ts";
 
 const { world, owner, begin, finished } = cacheWorld();
+/** Of POSIX; Node.js has no call for it. */
+const MAKE_PIPE = "mkfifo";
 const inDirectory = (name: string) => join(world.directory, name);
 const bytes = Buffer.alloc(MB, "afterbay ");
 
@@ -184,7 +186,7 @@ describe("cache import", () => {
     writeFileSync(inDirectory("music/disc 2/a.flac"), flac);
     symlinkSync("..", inDirectory("music/disc 2/up"));
     symlinkSync("../a.flac", inDirectory("music/disc 2/z.flac"));
-    execFileSync("mkfifo", [inDirectory("music/pipe.mp3")]);
+    execFileSync(MAKE_PIPE, [inDirectory("music/pipe.mp3")]);
 
     const { code, stdout, stderr } = await finished(["cache", "import", "music", "--source", "other", "--json"]);
     const at = (name: string) => inDirectory(`music/${name}`);
@@ -240,7 +242,7 @@ describe("cache import", () => {
   it("fails for what was named and is not audio, or not there", async () => {
     await importing();
     writeFileSync(inDirectory("notes.txt"), "fLaC");
-    execFileSync("mkfifo", [inDirectory("pipe")]);
+    execFileSync(MAKE_PIPE, [inDirectory("pipe")]);
     const { code, stderr } = await finished(["cache", "import", "notes.txt", "pipe", "/dev/null", "missing.mp3"]);
     expect(code).toBe(1);
     expect(stderr.trimEnd().split("\n")).toEqual([

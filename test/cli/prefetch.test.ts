@@ -41,7 +41,7 @@ describe("prefetch", () => {
     });
     const { code, lines, stderr } = await finished(["prefetch", "--head", "100% 夜", "gone", "nope"]);
     expect(code).toBe(1);
-    expect(lines).toEqual(["cached 100%25%20%E5%A4%9C, 1 MiB"]);
+    expect(lines).toEqual(["cached 100% 夜, 1 MiB"]);
     expect(stderr.split("\n")).toEqual([
       "afterbay: gone: the source did not deliver the track (upstream-failed)",
       "afterbay: nope: the source has no such track (not-found)",
@@ -71,7 +71,7 @@ describe("prefetch", () => {
     const argv = ["prefetch", "a-rather-long-identifier-of-a-track", "b"];
     const { stdout } = await finished(argv, { isTTY: true, columns, env: { NO_COLOR: "1", LANG: "C.UTF-8" } });
     const frames = stdout.replaceAll(STEERING, "").split("\n");
-    expect(frames.find((line) => line.includes("█"))).toMatch(/^a-rather-lo.*… +█+[▏▎▍▌▋▊▉]? +37%  4 MiB$/);
+    expect(frames.find((line) => line.includes("█"))).toMatch(/^a-rather-lo.*… +█+[▏▎▍▌▋▊▉]? +37% +4 MiB$/);
     for (const line of frames.filter((one) => !one.startsWith("cached"))) expect(line.length).toBeLessThan(columns);
     expect(onScreen(stdout)).toEqual(["cached b, 4 MiB", "cached a-rather-long-identifier-of-a-track, 4 MiB"]);
   });

@@ -32,8 +32,8 @@ export const exportTrack: CommandSpec = {
   argument: "<ID>",
   flags: [output, copy, ...commonFlags],
   notes:
-    `${idHelp}\nWithin one file system the file is a hard link and takes no room. Programs that change files in place\n` +
-    "(some tag editors) would change the cached bytes too: give those a --copy.",
+    `${idHelp}\n\nWithin one file system the file is a hard link and takes no room. Programs that\n` +
+    "change files in place (some tag editors) would change the cached bytes too: give\nthose a --copy.",
   async run(input, io) {
     const own = [output, copy];
     const settings = await ownerSettings(input, io.env, { fetches: false, stores: false, own });

@@ -30,8 +30,8 @@ export const importFiles: CommandSpec = {
   argument: "<PATH...>",
   flags: [source, ...commonFlags, flags.cacheSize],
   notes:
-    "A file's id is its name without the extension. In folders, what is not named as audio is skipped.\n" +
-    "Exits 1 if any file was refused; the others are taken.",
+    "A file's id is its name without the extension. In folders, what is not named as\n" +
+    "audio is skipped. Exits 1 if any file was refused; the others are taken.",
   async run(input, io) {
     const named = input.given(source.name).at(-1);
     if (named !== undefined && !isSourceKey(named)) {

@@ -22,8 +22,8 @@ export const pin: CommandSpec = {
   argument: "<ID...>",
   flags: [noWait, ...upstreamFlags],
   notes:
-    `${idHelp}\nWhere no server runs, this command fetches by itself, and so waits even with --no-wait. What is pinned\n` +
-    "stays so if it is ended before all is there: the next server fetches the rest.",
+    `${idHelp}\n\nWhere no server runs, this command fetches by itself, and so waits even with\n` +
+    "--no-wait. If it is ended before all is there, the pins stay, and the next server\nfetches the rest.",
   async run(input, io) {
     const settings = await ownerSettings(input, io.env, { fetches: true, stores: true, own: [noWait] });
     await withOwner(settings, io, async (owner, signal) => {

@@ -16,7 +16,7 @@ export const verify: CommandSpec = {
   name: "verify",
   summary: "check every stored byte",
   flags: [repair, ...upstreamFlags],
-  notes: "With --json, each line is one track, the last one the sum. Exits 1 if damage was found and is still there.",
+  notes: "With --json, each line is one track, the last one the sum. Exits 1 if damage was\nfound and is still there.",
   async run(input, io) {
     // Only who names a budget here can want room to be made.
     const stores = input.given("cache-size").length > 0;
