@@ -27,7 +27,7 @@ export async function start(originArguments, serverArguments = []) {
     originPort,
     port: Number(new URL(url).port),
     pid,
-    async stop() {
+    stop: async () => {
       server.kill();
       origin.kill();
       await once(server, "exit");

@@ -19,7 +19,10 @@ const server = createServer((request, response) => {
       etag: '"bench"',
       ...(first === undefined ? {} : { "content-range": `bytes ${start}-${end - 1}/${size}` }),
     });
-    if (rate === 0) return response.end(bytes.subarray(start, end));
+    if (rate === 0) {
+      response.end(bytes.subarray(start, end));
+      return;
+    }
     const began = performance.now();
     for (let at = start; at < end && !response.destroyed; at += PIECE) {
       response.write(bytes.subarray(at, Math.min(at + PIECE, end)));
@@ -28,6 +31,6 @@ const server = createServer((request, response) => {
     }
     response.end();
   };
-  setTimeout(send, latency);
+  setTimeout(() => void send(), latency);
 });
 server.listen(0, "127.0.0.1", () => console.log(server.address().port));

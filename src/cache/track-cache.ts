@@ -254,7 +254,7 @@ export class TrackCache {
   }
 
   find(key: TrackKey): StoredTrack | undefined {
-    const newest = this.#variantsOf(key).sort(([, a], [, b]) => b.playedAt - a.playedAt)[0];
+    const newest = this.#variantsOf(key).toSorted(([, a], [, b]) => b.playedAt - a.playedAt)[0];
     return newest === undefined ? undefined : this.#describe(...newest);
   }
 

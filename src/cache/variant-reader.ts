@@ -160,7 +160,9 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
     if (this.#failure !== undefined) {
       const failure = this.#failure;
       this.#failure = undefined;
-      throw failure;
+      throw failure instanceof Error
+        ? failure
+        : new AfterbayError("transient", "The upstream failed", { cause: failure });
     }
   }
 

@@ -27,7 +27,7 @@ export function parseWishList(body: unknown, defaultSource: string): { ids: Trac
   if (ids.length > MAX_IDS) throw badRequest(`A wish list names at most ${MAX_IDS} tracks`);
   if (mode !== "head" && mode !== "full") throw badRequest("mode is head or full");
   const keys = new Map<string, TrackKey>();
-  for (const text of ids as string[]) {
+  for (const text of ids) {
     const { source = defaultSource, id } = parseTrackKey(text);
     keys.set(trackKey(source, id), { source, id });
   }

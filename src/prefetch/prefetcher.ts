@@ -220,8 +220,8 @@ export class Prefetcher {
       for (;;) {
         const [hole] = variant.missing(0, Math.min(end, variant.size ?? end));
         if (hole === undefined || variant.endsAt(hole.start)) return;
-        const bytes = Math.min(hole.end, end) - hole.start;
-        if (Number.isFinite(bytes) && !cache.hasRoom(bytes)) {
+        const needed = Math.min(hole.end, end) - hole.start;
+        if (Number.isFinite(needed) && !cache.hasRoom(needed)) {
           throw new AfterbayError("no-space", "The cache's budget does not hold this track");
         }
         const reader = track.read(hole.start, Math.min(hole.end, end));

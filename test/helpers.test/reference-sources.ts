@@ -13,7 +13,7 @@ const spec = (wanted: { position: number; end?: number }): DataSpec => ({
 });
 
 /** The smallest source that keeps the contract, in memory. */
-export function memorySource(bytes: Uint8Array): DataSource {
+function memorySource(bytes: Uint8Array): DataSource {
   return {
     async open({ position, end = bytes.length }, { signal }): Promise<Opened> {
       signal.throwIfAborted();
@@ -43,7 +43,7 @@ export async function memoryFixture(): Promise<DataSourceFixture> {
 }
 
 /** A source over HTTP that keeps the contract, by fetch. */
-export function fetchSource(url: string): DataSource {
+function fetchSource(url: string): DataSource {
   return {
     async open({ position, end }, { signal }): Promise<Opened> {
       const freeing = new AbortController();

@@ -129,7 +129,7 @@ test("a pin fetches the whole track, survives a restart, and plays with the upst
     },
   );
   expect(rig.up.bytesSent("a") / (3 * MiB)).toBeLessThan(1.1);
-  rig.up.goOffline();
+  await rig.up.goOffline();
   await rig.restart();
   assertBytes((await rig.get("a")).body, rig.up.bytes("a"));
   const unpinned = await request({ port: rig.port, method: "DELETE", path: "/api/tracks/u/a/pin" });
