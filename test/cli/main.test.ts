@@ -115,6 +115,19 @@ describe("the built program", () => {
     expect(stderr).toContain("token");
   });
 
+  it("prefetches and lists beside a running server, and without one", async () => {
+    const cache = ["--cache-dir", join(directory, "cache")];
+    const { child, exited } = await serving(["serve", ...cache]);
+    expect(await finished("prefetch", "--head", "yaman", ...cache)).toMatchObject({ code: 0, stderr: "" });
+    child.kill("SIGTERM");
+    await exited;
+    const { stdout, stderr } = await finished("cache", "ls", "--json", ...cache);
+    expect(stderr).toBe("");
+    const { tracks } = JSON.parse(stdout);
+    expect(tracks).toMatchObject([{ key: "demo/yaman", complete: false }]);
+    expect(tracks[0].cachedBytes).toBeGreaterThanOrEqual(524_288);
+  });
+
   it("exits 1 where a source is none", async () => {
     const { code, stderr } = await finished("serve", "--port", "0", "--source", "nonsense:x");
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(complaint) });
