@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { CHUNK_SIZE } from "../data-source/data-source.ts";
@@ -39,8 +40,10 @@ export class FileChunkStore implements ChunkStore {
   }
 
   async open(name: VariantName): Promise<StoredVariant> {
-    const variant = new FileVariant(variantPath(this.#root, stemOf(name)), name);
-    await variant.load();
+    const path = variantPath(this.#root, stemOf(name));
+    const variant = new FileVariant(path, name);
+    // For most that are opened nothing is stored yet, and a listener waits: no turn of the thread pool for that.
+    if (existsSync(`${path}.map`)) await variant.load();
     return variant;
   }
 

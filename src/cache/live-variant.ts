@@ -47,6 +47,8 @@ export interface LiveVariantHooks {
 
 export interface LiveVariantOptions {
   readonly name: VariantName;
+  /** What the index calls it. */
+  readonly stem: string;
   readonly quality?: Quality;
   readonly stored: StoredVariant;
   readonly facts: VariantFacts;
@@ -61,6 +63,7 @@ export interface LiveVariantOptions {
  */
 export class LiveVariant {
   readonly name: VariantName;
+  readonly stem: string;
   readonly stored: StoredVariant;
   readonly dataSaver: boolean;
   /** Monotonic ms of the last reader's end; undefined before the first. */
@@ -82,6 +85,7 @@ export class LiveVariant {
     this.#hooks = options.hooks;
     this.#facts = options.facts;
     this.name = options.name;
+    this.stem = options.stem;
     this.stored = options.stored;
     this.dataSaver = options.dataSaver;
     if (options.facts.size !== undefined) this.stored.learnSize(options.facts.size);

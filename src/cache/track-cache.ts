@@ -138,7 +138,7 @@ export class TrackCache {
       onStored: (variant, bytes) => this.#onStored(variant, bytes),
       onArrived: () => {},
       onStorageError: (error) => this.onStorageError(error),
-      onLost: (variant) => this.#lost.add(stemOf(variant.name)),
+      onLost: (variant) => this.#lost.add(variant.stem),
       onChanged: (variant) => {
         this.#save(variant);
         if (variant.complete) options.onChanged?.(variant.name, "complete");
@@ -217,7 +217,7 @@ export class TrackCache {
       try {
         const { variant, ...timing } = await abortable(opening.promise, want.signal);
         // It may have gone idle and been released between the two turns of the event loop.
-        if (this.#live.get(stemOf(variant.name)) === variant) return this.#opened(variant, want, timing);
+        if (this.#live.get(variant.stem) === variant) return this.#opened(variant, want, timing);
       } catch (error) {
         throw reasonToGive(error, opening.fill);
       } finally {
@@ -340,7 +340,7 @@ export class TrackCache {
     }
     for (const variant of this.#live.values()) {
       this.#save(variant, { open: false });
-      this.#settle(stemOf(variant.name));
+      this.#settle(variant.stem);
       await variant.stored.close();
     }
     await Promise.all(this.#deletions);
@@ -427,6 +427,7 @@ export class TrackCache {
       const stored = await this.#options.store.open(name);
       const variant = new LiveVariant({
         name,
+        stem,
         stored,
         facts,
         upstream: this.#options.upstream,
@@ -560,7 +561,7 @@ export class TrackCache {
   /** Brings the index up to date with a live variant. */
   #save(variant: LiveVariant, changes: { open?: boolean; played?: boolean } = {}): void {
     const { index, clock } = this.#options;
-    const stem = stemOf(variant.name);
+    const stem = variant.stem;
     const entry = index.get(stem);
     if (entry === undefined) return;
     const { open: wasOpen, ...rest } = entry;
@@ -582,10 +583,10 @@ export class TrackCache {
   #onStored(variant: LiveVariant, bytes: number): void {
     const { index, onChanged } = this.#options;
     onChanged?.(variant.name, bytes > 0 ? "stored" : "lost");
-    const entry = index.get(stemOf(variant.name));
+    const entry = index.get(variant.stem);
     // The budget counts at once; the log learns of it when the variant goes idle, or from its map after a crash.
     if (entry !== undefined && entry.open !== true) this.#save(variant, { open: true });
-    else if (entry !== undefined) index.note(stemOf(variant.name), { ...entry, bytes: variant.stored.bytes });
+    else if (entry !== undefined) index.note(variant.stem, { ...entry, bytes: variant.stored.bytes });
     if (this.#pausedUntil > 0) {
       this.#pausedUntil = 0;
       this.#warned = false;
@@ -608,7 +609,7 @@ export class TrackCache {
   }
 
   #onIdle(variant: LiveVariant): void {
-    const stem = stemOf(variant.name);
+    const stem = variant.stem;
     if (this.#live.get(stem) !== variant || this.#closed) return;
     if (this.#doomed.has(stem)) {
       if (!variant.busy) this.#track(this.#remove(stem));
