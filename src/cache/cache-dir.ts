@@ -1,5 +1,17 @@
 import { createHash, randomBytes } from "node:crypto";
-import { link, mkdir, mkdtemp, readdir, rename, rmdir, stat, symlink, unlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rename,
+  rmdir,
+  stat,
+  symlink,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -69,7 +81,9 @@ async function refuseNewer(path: string): Promise<void> {
 
 async function makeReady(root: string, path: string): Promise<void> {
   try {
-    await mkdir(join(root, "tracks"), { recursive: true });
+    // Whoever may connect to the owner's socket may do everything.
+    await mkdir(join(root, "tracks"), { recursive: true, mode: 0o700 });
+    await chmod(root, 0o700);
     const probe = join(root, `.probe-${randomBytes(6).toString("hex")}`);
     await writeFile(probe, "");
     await unlink(probe);

@@ -12,6 +12,8 @@ interface OpenFile {
 export interface DataFileHooks {
   /** How long the file is: told when it was opened, before anything uses it, and when a reading found it too short. */
   onLength(length: number): void;
+  /** Told at each opening: true if the file has another name, under which others may change it at any time. */
+  onShared(shared: boolean): void;
   /** No handle keeps others from replacing the file from now on. */
   onClose(): void;
 }
@@ -133,7 +135,9 @@ export class DataFile {
   async #open(): Promise<OpenFile> {
     const file = await this.#openAnyhow();
     try {
-      this.#hooks.onLength((await file.handle.stat()).size);
+      const { size, nlink } = await file.handle.stat();
+      this.#hooks.onShared(nlink > 1);
+      this.#hooks.onLength(size);
     } catch (error) {
       await file.handle.close();
       throw error;

@@ -70,6 +70,8 @@ class FileVariant extends PieceTable implements StoredVariant {
   #size: number | undefined;
   #writing: Promise<void> = Promise.resolve();
   #titled = false;
+  /** The data file was exported as a hard link: its bytes are checked at every reading. */
+  #shared = false;
   #mapTimer: NodeJS.Timeout | undefined;
   /** Why records could not be written in the background: the next write must not look as if all were well. */
   #mapError: unknown;
@@ -79,6 +81,9 @@ class FileVariant extends PieceTable implements StoredVariant {
     this.#title = `= ${JSON.stringify([source, id, variant])}`;
     this.#data = new DataFile(`${path}.data`, {
       onLength: (length) => this.#onLength(length),
+      onShared: (shared) => {
+        this.#shared = shared;
+      },
       // Anything may be done to it until it is opened again.
       onClose: () => {
         for (const piece of this.pieces) piece.checked = false;
@@ -113,8 +118,10 @@ class FileVariant extends PieceTable implements StoredVariant {
         if (this.remove(piece)) this.#append(`- ${piece.start} ${piece.end}`);
         return undefined;
       }
-      piece.checked = true;
-      if (piece.start <= start && piece.end >= end) return bytes.subarray(start - piece.start, end - piece.start);
+      const covers = piece.start <= start && piece.end >= end;
+      // A range of several pieces comes here once for each; complete tracks, the only ones exported, have none.
+      piece.checked = !(this.#shared && covers);
+      if (covers) return bytes.subarray(start - piece.start, end - piece.start);
     }
   }
 

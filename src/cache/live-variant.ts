@@ -123,6 +123,10 @@ export class LiveVariant {
     return this.#readers.size > 0 || this.#fills.size > 0 || this.#holds > 0;
   }
 
+  get isRead(): boolean {
+    return this.#readers.size > 0;
+  }
+
   get filling(): boolean {
     return this.#fills.size > 0;
   }

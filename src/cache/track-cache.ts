@@ -277,6 +277,8 @@ export class TrackCache {
       const release = variant.hold();
       try {
         const badBytes = await variant.stored.verify();
+        // It may have been given another name meanwhile: the next opening looks.
+        await variant.stored.release();
         if (badBytes > 0) this.#onStored(variant, -badBytes);
         bad += badBytes;
       } finally {
@@ -316,15 +318,20 @@ export class TrackCache {
     }
   }
 
-  /** Forgets a track. What is in use goes when it is free; whoever comes now misses. True if there was something. */
-  async delete(key: TrackKey): Promise<boolean> {
+  /** Forgets a track. What is in use goes when it is free; whoever comes now misses. */
+  async delete(key: TrackKey): Promise<{ readonly found: boolean; readonly inUse: boolean }> {
     const variants = this.#variantsOf(key);
+    let inUse = false;
     for (const [stem, entry] of variants) {
       this.#doomed.add(stem);
       this.#options.index.put(stem, { ...entry, qualities: [] });
-      if (this.#live.get(stem)?.busy !== true) await this.#remove(stem);
+      const live = this.#live.get(stem);
+      if (live?.isRead === true) inUse = true;
+      // What only runs on goes as soon as it has ended.
+      else if (live?.busy === true) live.stop(new DOMException("This track was deleted", "AbortError"));
+      else await this.#remove(stem);
     }
-    return variants.length > 0;
+    return { found: variants.length > 0, inUse };
   }
 
   /** Writes what is in hand and frees handles. Readers are cut off. */

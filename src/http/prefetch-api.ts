@@ -43,8 +43,11 @@ export function checkListName(name: string, api: OfflineApi): void {
   }
 }
 
+/** What is known of a track's bytes, for progress. */
+type Progress = (key: TrackKey) => { readonly size?: number; readonly cachedBytes: number };
+
 /** What `GET /api/prefetch` answers. */
-export function describePrefetch({ prefetcher }: OfflineApi): object {
+export function describePrefetch({ prefetcher }: OfflineApi, progress: Progress): object {
   const lists = Object.fromEntries(
     [...prefetcher.lists()].map(([name, { ids, mode }]) => [
       name,
@@ -55,6 +58,7 @@ export function describePrefetch({ prefetcher }: OfflineApi): object {
     key: trackKey(source, id),
     state,
     ...(code === undefined ? {} : { code }),
+    ...progress({ source, id }),
   }));
   return { lists, tracks };
 }

@@ -6,7 +6,7 @@ import { readJson } from "./json-body.ts";
 import { renderPage } from "./page.ts";
 import { PLAYLIST_TYPE, renderPlaylist } from "./playlist.ts";
 import { checkListName, describePrefetch, parseWishList } from "./prefetch-api.ts";
-import { type Call, type Route, send, sendJson, trackOf } from "./routing.ts";
+import { type Call, type Route, send, sendJson, type Site, trackOf } from "./routing.ts";
 import { parseStreamPath } from "./track-path.ts";
 
 const QUALITIES = ["low", "medium", "high", "ultra"] as const;
@@ -70,9 +70,10 @@ async function forget({ site, response, path }: Call): Promise<void> {
   const key = trackOf(TRACKS, path);
   // Whoever wants it gone does not want it fetched again.
   const unpinned = await site.offline.unpin(key);
-  const removed = await site.cache.delete(key);
-  if (!removed && !unpinned) throw new AfterbayError("not-found", "Nothing of this track is cached");
-  response.writeHead(204).end();
+  const { found, inUse } = await site.cache.delete(key);
+  if (!found && !unpinned) throw new AfterbayError("not-found", "Nothing of this track is cached");
+  // Whoever plays it keeps its bytes until they are done.
+  response.writeHead(inUse ? 202 : 204).end();
 }
 
 async function pin({ site, request, response, path }: Call): Promise<void> {
@@ -90,7 +91,16 @@ async function unpin({ site, response, path }: Call): Promise<void> {
 }
 
 async function prefetch({ site, response }: Call): Promise<void> {
-  sendJson(response, 200, describePrefetch(site.offline));
+  sendPrefetch(site, response);
+}
+
+function sendPrefetch({ cache, offline }: Site, response: ServerResponse): void {
+  const answer = describePrefetch(offline, (key) => {
+    const stored = cache.find(key);
+    const size = stored?.facts.size;
+    return { cachedBytes: stored?.bytes ?? 0, ...(size === undefined ? {} : { size }) };
+  });
+  sendJson(response, 200, answer);
 }
 
 async function replaceList({ site, request, response, query }: Call): Promise<void> {
@@ -98,7 +108,7 @@ async function replaceList({ site, request, response, query }: Call): Promise<vo
   checkListName(name, site.offline);
   const { ids, mode } = parseWishList(await readJson(request), site.defaultSource);
   site.offline.prefetcher.setList(name, ids, mode);
-  sendJson(response, 200, describePrefetch(site.offline));
+  sendPrefetch(site, response);
 }
 
 async function cancelPrefetch({ site, response, path }: Call): Promise<void> {

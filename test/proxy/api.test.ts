@@ -310,7 +310,7 @@ describe("/api/tracks", () => {
     const started = eventually(() => expect(rig.up.live()).toBe(1));
     const playing = rig.get("song");
     await started;
-    expect((await remove("u/song")).status).toBe(204);
+    expect((await remove("u/song")).status).toBe(202);
     expect((await ask("/api/tracks/u/song")).status).toBe(404);
     expect(problem(await rig.get("song?offline=1", { headers: { range: "bytes=0-9" } }))).toEqual([504, "not-cached"]);
     assertBytes((await playing).body, rig.up.bytes("song"));
@@ -326,7 +326,7 @@ describe("/api/tracks", () => {
     const started = eventually(() => expect(rig.up.live()).toBe(1));
     const playing = rig.get("song");
     await started;
-    expect((await remove("u/song")).status).toBe(204);
+    expect((await remove("u/song")).status).toBe(202);
     rig.up.reset();
     const newcomer = await rig.get("song", { headers: { range: "bytes=0-99999" } });
     assertBytes(newcomer.body, rig.up.bytes("song", 0, 100_000));
