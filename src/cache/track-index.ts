@@ -41,6 +41,8 @@ export interface Usage {
 }
 
 const FLUSH_MS = 200;
+/** What could not be written is tried again after this long, ms. */
+const RETRY_MS = 5000;
 /** Lines of the log beyond twice what its entries need, before it is written anew. */
 const SLACK = 1000;
 const STEM = /^[0-9a-f]{32}$/;
@@ -73,7 +75,7 @@ export class TrackIndex {
   #timer: NodeJS.Timeout | undefined;
   #failing = false;
 
-  /** `onError` is told when the log cannot be read, or cannot be written any more. */
+  /** `onError` is told when the log cannot be read, or cannot be written any more though the disk is not full. */
   constructor(path: string, onError: (error: unknown) => void) {
     this.#path = path;
     this.#log = new LineLog(path, this, SLACK);
@@ -245,11 +247,22 @@ export class TrackIndex {
 
   #append(line: string): void {
     this.#log.append(line);
-    this.#timer ??= setTimeout(() => void this.flush().catch((error: unknown) => this.#fail(error)), FLUSH_MS).unref();
+    this.#flushAfter(FLUSH_MS);
+  }
+
+  #flushAfter(ms: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.flush().catch((error: unknown) => {
+        this.#fail(error);
+        this.#flushAfter(RETRY_MS);
+      });
+    }, ms).unref();
   }
 
   #fail(error: unknown): void {
-    if (!this.#failing) this.#onError(error);
+    // Of a full disk, whoever stores the bytes tells.
+    const known = this.#failing || (error as NodeJS.ErrnoException).code === "ENOSPC";
+    if (!known) this.#onError(error);
     this.#failing = true;
   }
 }

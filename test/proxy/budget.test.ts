@@ -152,8 +152,8 @@ test("S6: a budget that is lower at the next start is met then", async () => {
   for (const name of ["a", "b", "c"]) {
     song(name, 2 * MiB);
     await play(name);
+    await aMinuteLater();
   }
-  await aMinuteLater();
   await rig.restart({ cacheSize: 3 * MiB });
   await eventually(async () => expect(await names()).toEqual(["c"]));
   expect((await disk()).data).toBe(2 * MiB);
