@@ -85,6 +85,14 @@ describe("what is found at the next start", () => {
     expect(await chunks()).toEqual([true, true, true]);
   });
 
+  it("a verification finds every flipped bit, also under an open handle", async () => {
+    expect(await chunks()).toEqual([true, true, true]);
+    await flip(`${path}.data`, 5);
+    await flip(`${path}.data`, 3 * CHUNK_SIZE - 1);
+    expect(await stored.verify()).toBe(2 * CHUNK_SIZE);
+    expect(await chunks()).toEqual([false, true, false]);
+  });
+
   it("a shorter data file costs what is cut off", async () => {
     await stored.release();
     await truncate(`${path}.data`, CHUNK_SIZE + 1);

@@ -186,6 +186,13 @@ export function describeChunkStoreContract(what: string, makeFixture: () => Prom
       expect(stored.hasChunk(0, CHUNK_SIZE)).toBe(true);
     });
 
+    it("verifies what it has, and finds nothing wrong with it", async () => {
+      expect(await stored.verify()).toBe(0);
+      await put(10, CHUNK_SIZE + PIECE);
+      expect(await stored.verify()).toBe(0);
+      await holds(10, CHUNK_SIZE + PIECE);
+    });
+
     it("may use a buffer that it is given, if that is large enough", async () => {
       await put(0, 2 * PIECE);
       for (const length of [PIECE - 1, PIECE, 2 * PIECE]) {
