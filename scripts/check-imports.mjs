@@ -11,6 +11,9 @@ const high = [...middle, "http", "prefetch"];
 // Who is not told of resolvers here knows them by their interface alone, in data-source.
 const mayImport = {
   errors: [],
+  sizes: [],
+  "data-directory": [],
+  version: [],
   "data-source": ["errors"],
   cache: low,
   resolvers: low,
@@ -18,10 +21,12 @@ const mayImport = {
   http: middle,
   prefetch: middle,
   pipeline: high,
-  proxy: [...high, "pipeline", "resolvers"],
+  events: [...middle, "http"],
+  proxy: [...high, "pipeline", "resolvers", "events"],
+  library: [...high, "proxy", "resolvers", "events", "sizes", "data-directory", "version"],
   player: [...high, "pipeline", "proxy"],
-  index: [...high, "pipeline", "proxy", "resolvers"],
-  cli: [...high, "pipeline", "proxy", "player", "resolvers"],
+  index: [...high, "pipeline", "proxy", "resolvers", "events", "library"],
+  cli: [...high, "pipeline", "proxy", "player", "resolvers", "sizes", "data-directory", "version"],
 };
 
 const importPattern = /\b(?:from|import)\s*\(?\s*["'](\.[^"'\n]*)["']/g;

@@ -1,3 +1,5 @@
+export { type Clock, systemClock } from "./data-source/clock.ts";
+export type { Quality } from "./data-source/data-source.ts";
 export type {
   CatalogueTrack,
   Resolution,
@@ -13,11 +15,6 @@ export {
   type PublicCode,
   type UpstreamCode,
 } from "./errors.ts";
-export {
-  createProxy,
-  type ListenOptions,
-  type Logger,
-  type Proxy,
-  type ProxyOptions,
-  type ProxySource,
-} from "./proxy.ts";
+export type { ChunkEvent, EvictEvent, Listener, ProxyEvents, TrackEvent } from "./events.ts";
+export { createProxy, type CreateProxyOptions, type ProxySettings, type TrackSource } from "./library.ts";
+export type { ListenOptions, Logger, PrefetchedTrack, PrefetchOptions, Proxy } from "./proxy.ts";

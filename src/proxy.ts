@@ -8,7 +8,7 @@ import { TrackCache } from "./cache/track-cache.ts";
 import { TrackIndex } from "./cache/track-index.ts";
 import { createGuardedConnector } from "./data-source/addresses.ts";
 import { type Clock, systemClock } from "./data-source/clock.ts";
-import { type DataSource, MiB, type Quality } from "./data-source/data-source.ts";
+import { type DataSource, MiB, type Quality, type TrackKey } from "./data-source/data-source.ts";
 import { http } from "./data-source/http.ts";
 import { overlapping } from "./data-source/overlapping.ts";
 import { prioritized } from "./data-source/prioritized.ts";
@@ -21,15 +21,17 @@ import { Scheduler } from "./data-source/scheduler.ts";
 import { MemoryUriCache } from "./data-source/uri-cache.ts";
 import { WindowLimits } from "./data-source/window-limits.ts";
 import { windowing } from "./data-source/windowing.ts";
-import { AfterbayError } from "./errors.ts";
+import { abortReason, AfterbayError, ConfigError } from "./errors.ts";
+import { Events, type Listener, type ProxyEvents } from "./events.ts";
 import { Catalogue } from "./http/catalogue.ts";
-import { assertBindAllowed } from "./http/doors.ts";
+import { assertBindAllowed, parseAllowedHost, parseAllowedOrigin } from "./http/doors.ts";
 import { controlServer } from "./http/control.ts";
-import type { Site } from "./http/routing.ts";
+import { dispatch, type Site } from "./http/routing.ts";
 import { enterLocal } from "./http/local-track.ts";
 import { listen, type RunningServer } from "./http/server.ts";
 import { streamHandler, type StreamWant } from "./http/stream.ts";
-import { isSourceKey, isTrackId, trackPath } from "./http/track-path.ts";
+import { encodeSegment, isSourceKey, isTrackId, trackKey, trackPath } from "./http/track-path.ts";
+import { fetchAll, type Fetched } from "./prefetch/fetch-all.ts";
 import { Offline } from "./prefetch/offline.ts";
 
 /** Where log lines go; pino's loggers fit. */
@@ -76,26 +78,73 @@ export interface ProxyOptions {
 }
 
 export interface ListenOptions {
+  /** Default 127.0.0.1. Another one needs a token. */
   readonly host?: string;
   /** Default 0: a free port. */
   readonly port?: number;
+  /** A secret that clients must know: as `?token=`, as a Bearer token, or in the page's cookie. */
   readonly token?: string;
+  /** Other names of this server that a Host header may carry: `host` or `host:port`. */
   readonly allowHosts?: readonly string[];
+  /** Web pages that may play from here: `scheme://host[:port]`. */
   readonly allowOrigins?: readonly string[];
 }
 
-/** A streaming cache: the default pipeline, put together. */
+export interface PrefetchOptions {
+  /** Its abort ends what only this call wanted. */
+  readonly signal?: AbortSignal;
+  /** `head`: the first 512 KiB. Default `full`. */
+  readonly mode?: "head" | "full";
+  /** The source of all ids. Default: the first one. */
+  readonly source?: string;
+}
+
+/** How the prefetch of one track ended. */
+export interface PrefetchedTrack extends Fetched {
+  readonly id: string;
+}
+
+/**
+ * A streaming cache: the default pipeline, put together. Ids are taken as they are, 1 to 200 characters without control
+ * characters; `source` is a source's name and defaults to the first one.
+ */
 export interface Proxy extends AsyncDisposable {
-  /** Serves over HTTP. Rejects where the address cannot be had, or would be open to others without a token. */
-  listen(options?: ListenOptions): Promise<{ readonly url: string }>;
-  /** The address a player opens; listen first. `source` defaults to the first one. */
+  /**
+   * Serves over HTTP, on one more address each time. Rejects where the address cannot be had, or would be open to others
+   * without a token, and when the proxy is closed.
+   */
+  listen(options?: ListenOptions): Promise<{ readonly url: string; readonly port: number }>;
+  /** The address a player opens, on the server that was started last, with its token where it has one. Throws before {@link listen}, and for what is no id. */
   urlFor(id: string, source?: string): string;
-  /** Answers one request for a track. Host, Origin and token are left to whoever mounts it. */
+  /**
+   * Answers one request for a track, with `?quality=` and `?offline=1` of its URL. Host, Origin and token are left to
+   * whoever mounts it. Never rejects: what fails is answered as problem+json, or ends the socket once bytes are out.
+   */
   handle(request: IncomingMessage, response: ServerResponse, id: string, source?: string): Promise<void>;
-  /** Writes what is in hand and stops. Safe to call twice. */
+  /**
+   * Caches tracks without playing them. Resolves when each is cached, has failed or was cancelled, in the order of `ids`.
+   * Rejects only with the signal's reason, or an AbortError when the proxy closes.
+   */
+  prefetch(ids: readonly string[], options?: PrefetchOptions): Promise<PrefetchedTrack[]>;
+  /** Takes a track off all wish lists. What is fetched of it for a player goes on. */
+  cancelPrefetch(id: string, source?: string): void;
+  /**
+   * Fetches a track and never evicts it. Settles when that is noted on disk, not when it is fetched. Rejects with
+   * `no-space` if it does not fit beside the other pins, or with what its source said when asked for its size.
+   */
+  pin(id: string, source?: string): Promise<void>;
+  /** True if it was pinned. Its bytes stay until space is needed. */
+  unpin(id: string, source?: string): Promise<boolean>;
+  /** The budget on disk, bytes. Lowering it evicts at once what is not in use; throws a ConfigError for no whole number above 0. */
+  cacheSize: number;
+  /** Listens to an event. A listener is called as part of the work it tells of; what it throws is logged and goes no further. */
+  on<Name extends keyof ProxyEvents>(event: Name, listener: Listener<Name>): void;
+  off<Name extends keyof ProxyEvents>(event: Name, listener: Listener<Name>): void;
+  /** Writes what is in hand, ends playbacks, and frees the port and the directory. Safe to call twice. */
   close(): Promise<void>;
 }
 
+const QUALITIES = ["low", "medium", "high", "ultra"] as const;
 const DEFAULT_HEAL_BUDGET = 256 * MiB;
 
 /** Puts the default pipeline together and owns its life. Throws a ConfigError if `cacheDir` cannot be used. */
@@ -106,6 +155,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   // Whoever asks the owner before it is ready learns only that there is one.
   const owner: { take: OnConnection } = { take: (socket) => socket.destroy() };
   const dir = await claimCacheDir(options.cacheDir, (socket) => owner.take(socket));
+  const events = new Events((error) => log.error(describe(error), "A listener failed"));
   const offline = new Offline({ root: dir.root, clock, healBudget: options.healBudget ?? DEFAULT_HEAL_BUDGET });
   const agent = new Agent({
     connect: createGuardedConnector({
@@ -125,23 +175,30 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     root: dir.root,
     isPinned: (key) => offline.isPinned(key),
     isWished: (key) => offline.isWished(key),
-    onChanged: (key, change) => offline.onTrackChanged(key, change),
+    onChanged(key, change) {
+      offline.onTrackChanged(key, change);
+      events.emit("track", { key: trackKey(key.source, key.id), change });
+    },
+    onEvicted: ({ source, id, bytes }, reason) => events.emit("evict", { key: trackKey(source, id), bytes, reason }),
     dataSaver: options.dataSaver ?? false,
   });
-  await cache.load();
-  await offline.start(cache);
-  const onError = (error: unknown): void => {
-    // Its message may hold anything; where it was thrown does not.
-    const { name, stack } = error instanceof Error ? error : new Error("unknown");
-    log.error({ name, at: stack?.split("\n")[1]?.trim() }, "A request failed unexpectedly");
-  };
+  try {
+    await cache.load();
+    await offline.start(cache);
+  } catch (error) {
+    await agent.destroy();
+    await dir.release();
+    throw error;
+  }
+  const onError = (error: unknown): void => log.error(describe(error), "A request failed unexpectedly");
   const locals = new Map(
     sources.flatMap(({ key, resolver: { local } }) => (local === undefined ? [] : [[key, local]])),
   );
   const stream = streamHandler({
-    enter(want) {
+    async enter(want) {
       const local = locals.get(want.source);
-      return local === undefined ? cache.enter(want) : enterLocal(local, want);
+      const track = await (local === undefined ? cache.enter(want) : enterLocal(local, want));
+      return events.watch(track, trackKey(want.source, want.id));
     },
     clock,
     firstByteMs: options.firstByteMs ?? 4000,
@@ -156,8 +213,9 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   const serve = (request: IncomingMessage, response: ServerResponse, want: StreamWant): Promise<void> =>
     stream(request, response, quality === undefined ? want : { quality, ...want });
 
-  let server: RunningServer | undefined;
+  const servers: (RunningServer & { readonly token: string | undefined })[] = [];
   let closing: Promise<void> | undefined;
+  const gone = new AbortController();
   const site: Site = {
     version: options.version,
     cache,
@@ -173,7 +231,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     cacheDir: options.cacheDir,
     root: dir.root,
     sources: sources.map(({ key }) => key),
-    url: () => server?.url,
+    url: () => servers.at(-1)?.url,
     async importFile(path, key) {
       const file = await openImportable(path);
       try {
@@ -185,19 +243,28 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     },
   });
   owner.take = control.onConnection;
+  const keyOf = (id: string, source = first.key): TrackKey => {
+    if (!isTrackId(id) || !sources.some(({ key }) => key === source)) throw badName();
+    return { source, id };
+  };
   const close = async (): Promise<void> => {
-    await server?.close();
+    gone.abort(new DOMException("The proxy is closing", "AbortError"));
+    await Promise.all(servers.map((server) => server.close()));
     offline.close();
     control.close();
     await cache.close();
     await agent.destroy();
-    await Promise.all(sources.map(({ resolver }) => resolver.close?.()));
+    for (const { resolver } of sources) await resolver.close?.();
     await dir.release();
   };
   return {
     async listen({ host = "127.0.0.1", port = 0, token, allowHosts = [], allowOrigins = [] } = {}) {
+      if (gone.signal.aborted) throw abortReason(gone.signal);
       assertBindAllowed(host, token);
-      server = await listen({
+      // Before anything listens that would have to be closed again.
+      allowHosts.forEach(parseAllowedHost);
+      allowOrigins.forEach(parseAllowedOrigin);
+      const server = await listen({
         host,
         port,
         allowHosts,
@@ -205,17 +272,68 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
         ...(token === undefined ? {} : { token }),
         site: token === undefined ? site : { ...site, token },
       });
-      return { url: server.url };
+      if (gone.signal.aborted) {
+        await server.close();
+        throw abortReason(gone.signal);
+      }
+      servers.push({ ...server, token });
+      // URLs leave http's own port out.
+      return { url: server.url, port: Number(new URL(server.url).port || 80) };
     },
-    urlFor(id, source = first.key) {
+    urlFor(id, source) {
+      const server = servers.at(-1);
       if (server === undefined) throw new Error("listen first: without a server there is no URL");
-      return server.url + trackPath(source, id);
+      const key = keyOf(id, source);
+      const query = server.token === undefined ? "" : `?token=${encodeSegment(server.token)}`;
+      return server.url + trackPath(key.source, key.id) + query;
     },
     async handle(request, response, id, source = first.key) {
-      if (!isTrackId(id) || !isSourceKey(source))
-        throw new AfterbayError("bad-request", "This cannot be a track's name");
-      await serve(request, response, { source, id });
+      // A client that resets its connection is no error of the app's.
+      response.on("error", () => {});
+      await dispatch(
+        [
+          {
+            matches: () => true,
+            methods: {
+              async GET({ query }) {
+                if (!isTrackId(id) || !isSourceKey(source)) throw badName();
+                await serve(request, response, { source, id, ...wantedOf(query) });
+              },
+            },
+          },
+        ],
+        site,
+        request,
+        response,
+      ).catch(onError);
     },
+    async prefetch(ids, { signal, mode = "full", source = first.key } = {}) {
+      const until = signal === undefined ? gone.signal : AbortSignal.any([signal, gone.signal]);
+      const named = ids.filter((id) => isTrackId(id) && sources.some(({ key }) => key === source));
+      const keys = named.map((id) => ({ source, id }));
+      const fetched = await fetchAll({ prefetcher: offline.prefetcher, cache }, keys, mode, until);
+      const byId = new Map(named.map((id, at) => [id, fetched[at]]));
+      return ids.map((id) => ({ id, ...(byId.get(id) ?? { state: "failed", code: "bad-request" }) }));
+    },
+    cancelPrefetch(id, source) {
+      offline.prefetcher.cancel(keyOf(id, source));
+    },
+    async pin(id, source) {
+      await offline.pin(keyOf(id, source), gone.signal);
+    },
+    async unpin(id, source) {
+      return await offline.unpin(keyOf(id, source));
+    },
+    get cacheSize() {
+      return cache.budget;
+    },
+    set cacheSize(bytes) {
+      if (!Number.isSafeInteger(bytes) || bytes <= 0)
+        throw new ConfigError("The cache's size is a number of bytes above 0");
+      cache.budget = bytes;
+    },
+    on: (event, listener) => events.on(event, listener),
+    off: (event, listener) => events.off(event, listener),
     close() {
       closing ??= close();
       return closing;
@@ -225,6 +343,25 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
       return closing;
     },
   };
+}
+
+/** An error's message may hold anything; where it was thrown does not. */
+function describe(error: unknown): { name: string; at: string | undefined } {
+  const { name, stack } = error instanceof Error ? error : new Error("unknown");
+  return { name, at: stack?.split("\n")[1]?.trim() };
+}
+
+function badName(): AfterbayError {
+  return new AfterbayError("bad-request", "This cannot be a track's name");
+}
+
+/** What a request's query says of how to play. Throws `bad-request`. */
+function wantedOf(query: URLSearchParams): Pick<StreamWant, "quality" | "offline"> {
+  const quality = QUALITIES.find((one) => one === query.get("quality"));
+  if (query.has("quality") && quality === undefined) {
+    throw new AfterbayError("bad-request", `quality is one of ${QUALITIES.join(", ")}`);
+  }
+  return { ...(quality === undefined ? {} : { quality }), offline: query.get("offline") === "1" };
 }
 
 const schedulers = new WeakMap<Agent, Scheduler>();

@@ -6,7 +6,7 @@ import { expectationOf } from "../data-source/resuming.ts";
 import { shortHash, validatorsConflict } from "../data-source/validators.ts";
 import { AfterbayError, abortReason, isAfterbayError } from "../errors.ts";
 import type { ChunkStore, VariantName } from "./chunk-store.ts";
-import { type EvictionReport, Evictor } from "./evictor.ts";
+import { type EvictionReport, Evictor, type EvictorOptions } from "./evictor.ts";
 import { Fill } from "./fill.ts";
 import { stemOf } from "./file-store.ts";
 import type { ImportableFile } from "./import-file.ts";
@@ -35,6 +35,8 @@ export interface TrackCacheOptions {
   readonly isWished?: (key: TrackKey) => boolean;
   /** Told when stored bytes of a track came or went, or it became complete. */
   readonly onChanged?: (key: TrackKey, change: TrackChange) => void;
+  /** Told of each track that was evicted, with the bytes that were freed, and why. */
+  readonly onEvicted?: EvictorOptions["onEvicted"];
   /** Fills stop as soon as nobody reads. */
   readonly dataSaver?: boolean;
 }
@@ -157,6 +159,7 @@ export class TrackCache {
       onEvicted: ({ source, id, bytes }, reason) => {
         log.info({ source, id, bytes, reason }, EVICTED[reason]);
         options.onChanged?.({ source, id }, "evicted");
+        options.onEvicted?.({ source, id, bytes }, reason);
       },
     });
   }

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Flag } from "./flags.ts";
 import type { Io } from "./io.ts";
-import { version } from "./version.ts";
+import { version } from "../version.ts";
 
 /** What a command line says. */
 export interface Input {

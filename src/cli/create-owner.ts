@@ -3,7 +3,7 @@ import { createProxy } from "../proxy.ts";
 import { validateResolution } from "../resolvers/validate-resolution.ts";
 import type { ServerOptions } from "./create-server.ts";
 import { closeAll, openSources } from "./open-sources.ts";
-import { version } from "./version.ts";
+import { version } from "../version.ts";
 
 /** A server's options without its doors: it listens nowhere but on the owner's socket. */
 export interface OwnerOptions extends Omit<ServerOptions, "host" | "port" | "token" | "allowHosts" | "allowOrigins"> {

@@ -3,7 +3,7 @@ import { createProxy, type Logger, type Proxy } from "../proxy.ts";
 import type { Source } from "../resolvers/index.ts";
 import { validateResolution } from "../resolvers/validate-resolution.ts";
 import { closeAll, openSources } from "./open-sources.ts";
-import { version } from "./version.ts";
+import { version } from "../version.ts";
 
 export interface ServerOptions {
   readonly host: string;

@@ -1,6 +1,6 @@
 import { parseAllowedHost, parseAllowedOrigin } from "../http/doors.ts";
 import { parseDuration } from "./durations.ts";
-import { parseSize } from "./sizes.ts";
+import { parseSize } from "../sizes.ts";
 
 type JsonType = "string" | "number" | "boolean" | "list";
 

@@ -7,7 +7,7 @@ import { prefetch } from "./prefetch.ts";
 import { Failure, oneLine, Reported, UsageError } from "./problems.ts";
 import { serve } from "./serve.ts";
 import { serveFlags } from "./serve-settings.ts";
-import { version } from "./version.ts";
+import { version } from "../version.ts";
 
 const serveCommand: CommandSpec = {
   name: "serve",

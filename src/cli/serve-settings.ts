@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { readConfigFile } from "./config-file.ts";
-import { dataDirectory } from "./data-directory.ts";
+import { dataDirectory } from "../data-directory.ts";
 import {
   address,
   allowedHost,

@@ -4,7 +4,7 @@ import { explain, Failure } from "./problems.ts";
 import type { Server } from "./create-server.ts";
 import { type ServeSettings, serveSettings } from "./serve-settings.ts";
 import { stopping } from "./stopping.ts";
-import { version } from "./version.ts";
+import { version } from "../version.ts";
 
 /** `afterbay serve`: runs a server until it is told to stop. `given` answers what the command line says of a flag. */
 export async function serve(given: (name: string) => readonly string[], io: Io): Promise<void> {

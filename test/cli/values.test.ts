@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { dataDirectory } from "../../src/cli/data-directory.ts";
+import { dataDirectory } from "../../src/data-directory.ts";
 import { parseDuration } from "../../src/cli/durations.ts";
-import { parseSize } from "../../src/cli/sizes.ts";
+import { parseSize } from "../../src/sizes.ts";
 
 describe("sizes", () => {
   it.each([

@@ -1,11 +1,14 @@
 import { posix, win32 } from "node:path";
-import type { Environment } from "./settings.ts";
 
 /**
  * Where songs are kept unless told otherwise: the user's data directory. Not the cache directory, which systems sweep,
  * taking offline songs along.
  */
-export function dataDirectory(platform: NodeJS.Platform, env: Environment, home: string): string {
+export function dataDirectory(
+  platform: NodeJS.Platform,
+  env: Readonly<Record<string, string | undefined>>,
+  home: string,
+): string {
   if (platform === "win32") {
     return win32.join(env.LOCALAPPDATA || win32.join(home, "AppData", "Local"), "afterbay");
   }

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 
-/** The package's version; its package.json lies two folders up from the source as from the build. */
+/** The package's version; its package.json lies one folder up from the source as from the build. */
 export const version: string = readVersion();
 
 function readVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
   if (typeof manifest === "object" && manifest !== null && "version" in manifest) return String(manifest.version);
   throw new Error("package.json names no version");
 }
