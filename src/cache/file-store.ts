@@ -134,13 +134,14 @@ class FileVariant extends PieceTable implements StoredVariant {
   }
 
   async verify(): Promise<number> {
-    const before = this.bytes;
+    let bad = 0;
     for (const piece of [...this.pieces]) {
       piece.checked = false;
       const { start, end } = piece;
-      await this.readChunk(chunkOf(start), start % CHUNK_SIZE, (start % CHUNK_SIZE) + end - start);
+      const bytes = await this.readChunk(chunkOf(start), start % CHUNK_SIZE, (start % CHUNK_SIZE) + end - start);
+      if (bytes === undefined) bad += end - start;
     }
-    return before - this.bytes;
+    return bad;
   }
 
   learnSize(size: number): void {

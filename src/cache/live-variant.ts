@@ -249,7 +249,7 @@ export class LiveVariant {
     if (!this.#readers.delete(reader)) return;
     this.lastReadAt = this.#hooks.now();
     for (const fill of this.#fills) fill.reconsider(reader);
-    this.#checkIdle();
+    this.onFillStored();
   }
 
   // What fills ask.

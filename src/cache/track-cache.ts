@@ -424,8 +424,8 @@ export class TrackCache {
 
   /** The live variant of an index entry. */
   async #revive(stem: string): Promise<LiveVariant> {
-    const live = this.#live.get(stem) ?? (await this.#loading.get(stem));
-    if (live !== undefined) return live;
+    const live = this.#live.get(stem) ?? this.#loading.get(stem);
+    if (live !== undefined) return await live;
     const entry = this.#options.index.get(stem) as IndexEntry;
     const quality = entry.qualities.find((one) => one !== "") as Quality | undefined;
     return await this.#bringToLife(stem, nameOf(entry), entry.facts, quality);
@@ -549,8 +549,8 @@ export class TrackCache {
       });
     }
     this.#setCurrent(want, stem);
-    const live = this.#live.get(stem) ?? (await this.#loading.get(stem));
-    return live ?? (await this.#bringToLife(stem, name, entry?.facts ?? facts, want.quality));
+    const live = this.#live.get(stem) ?? this.#loading.get(stem);
+    return (await live) ?? (await this.#bringToLife(stem, name, entry?.facts ?? facts, want.quality));
   }
 
   #describe(stem: string, entry: IndexEntry): StoredTrack {
@@ -591,13 +591,13 @@ export class TrackCache {
   }
 
   #onStored(variant: LiveVariant, bytes: number): void {
-    const { index, onChanged } = this.#options;
+    const { index, clock, onChanged } = this.#options;
     onChanged?.(variant.name, bytes > 0 ? "stored" : "lost");
     const entry = index.get(variant.stem);
     // The budget counts at once; the log learns of it when the variant goes idle, or from its map after a crash.
     if (entry !== undefined && entry.open !== true) this.#save(variant, { open: true });
     else if (entry !== undefined) index.note(variant.stem, { ...entry, bytes: variant.stored.bytes });
-    if (this.#pausedUntil > 0) {
+    if (bytes > 0 && this.#pausedUntil > 0 && clock.now() >= this.#pausedUntil) {
       this.#pausedUntil = 0;
       this.#warned = false;
       this.#options.log.info({}, "The cache directory takes writes again");

@@ -52,7 +52,8 @@ export async function send(
       await exchange.write(answer.framing === "chunked" ? chunk(piece) : piece);
       position += piece.length;
       if (ofResource) sending.onBytes(piece.length);
-      await pacer.sent(piece.length, signal);
+      // Whoever has the last byte may ask for more at once: this answer is over then.
+      if (position < length) await pacer.sent(piece.length, signal);
     }
     if (await disturb(stop)) return true;
   }
