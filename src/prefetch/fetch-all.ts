@@ -17,6 +17,8 @@ export interface Fetched {
 /** Soon at first, for what is there already; then seldom, ms. */
 const FIRST_PAUSE_MS = 5;
 const MAX_PAUSE_MS = 100;
+/** What was read to its end is on disk soon after it, ms; if not, it cannot be kept. */
+const WRITING_MS = 2000;
 
 /**
  * Wishes for tracks by a list of its own and waits until each is cached, has failed, or was cancelled by someone. Answers
@@ -31,17 +33,32 @@ export async function fetchAll(
   if (signal.aborted) throw abortReason(signal);
   const list = `call-${randomBytes(8).toString("hex")}`;
   prefetcher.setList(list, keys, mode);
+  const doneAt = new Map<string, number>();
+  /** A track that was read to its end and is not whole on disk yet. */
+  const written = (name: string): Fetched | undefined => {
+    const began = doneAt.get(name) ?? performance.now();
+    doneAt.set(name, began);
+    return performance.now() - began < WRITING_MS ? undefined : { state: "failed", code: "not-cached" };
+  };
   try {
     // A real timer, whatever the clock: unlike a clock's, it keeps a process alive that waits for nothing else.
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(MAX_PAUSE_MS, 2 * pause)) {
-      const wished = new Set(prefetcher.lists().get(list)?.ids.map(trackKey));
+      const lists = prefetcher.lists();
+      const wished = new Set(lists.get(list)?.ids.map(trackKey));
+      // Of a track on several lists, only the last one's state is told, which may be that of its head.
+      const heads = new Set(
+        [...lists.values()].flatMap(({ ids, mode: other }) => (other === mode ? [] : ids.map(trackKey))),
+      );
       const states = new Map(prefetcher.states().map((state) => [trackKey(state), state]));
       const fetched = keys.map((key): Fetched | undefined => {
+        const name = trackKey(key);
         if (cache.find(key)?.complete === true) return { state: "cached" };
-        if (!wished.has(trackKey(key))) return { state: "cancelled" };
-        const { state, code } = states.get(trackKey(key)) ?? {};
+        if (!wished.has(name)) return { state: "cancelled" };
+        const { state, code } = states.get(name) ?? {};
         if (state === "failed") return { state, ...(code === undefined ? {} : { code }) };
-        return state === "done" ? { state: "cached" } : undefined;
+        if (state !== "done") return undefined;
+        if (mode === "head") return { state: "cached" };
+        return heads.has(name) ? undefined : written(name);
       });
       if (fetched.every((one) => one !== undefined)) return fetched;
       await delay(pause, undefined, { signal });

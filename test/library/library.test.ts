@@ -266,6 +266,22 @@ describe("prefetch and pins", () => {
     expect((await request({ port, path: "/stream/a?offline=1" })).status).toBe(504);
   });
 
+  test("a whole track is waited for, also where another list wants its head alone", async () => {
+    const { url, port } = await proxy.listen();
+    const whole = proxy.prefetch(["b", "a"]);
+    const body = JSON.stringify({ ids: ["music/a", "music/b"], mode: "head" });
+    await fetch(`${url}/api/prefetch?list=page`, {
+      method: "PUT",
+      body,
+      headers: { "content-type": "application/json" },
+    });
+    expect(await whole).toEqual([
+      { id: "b", state: "cached" },
+      { id: "a", state: "cached" },
+    ]);
+    assertBytes((await request({ port, path: "/stream/a?offline=1" })).body, up.bytes("a"));
+  });
+
   test("an abort, or close, rejects and stops fetching; cancelPrefetch lets the others go on", async () => {
     up.script("a", STALLS);
     const controller = new AbortController();

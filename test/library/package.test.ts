@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startUpstream, type Upstream } from "../helpers/scripted-upstream.ts";
@@ -13,6 +13,7 @@ beforeAll(async () => {
   project = await installed(["@types/node"]);
   up = await startUpstream();
   up.resource("one", { size: SIZE });
+  up.resource("song", { size: SIZE });
 });
 afterAll(async () => {
   await up.close();
@@ -100,6 +101,27 @@ test("plays from plain JavaScript", async () => {
   const plain = program(false).replace("await using proxy", "const proxy");
   await writeFile(join(project.path, "plain.mjs"), `${plain}\nawait proxy.close();\n`);
   await expectPlays("plain.mjs");
+});
+
+test("every program of docs/library.md runs", async () => {
+  const page = await readFile(join(root, "docs", "library.md"), "utf8");
+  const programs = [...page.matchAll(/```js\n(.*?)```/gs)].map(([, code = ""]) => code);
+  const outputs: string[] = [];
+  for (const [index, code] of programs.entries()) {
+    const file = `docs-${index}.mjs`;
+    const here = code
+      .replaceAll("127.0.0.1:9000", new URL(up.origin).host)
+      .replaceAll('cacheDir: "cache"', `cacheDir: "cache-${index}"`)
+      // No `await using` in Node 20's JavaScript.
+      .replace(/await using proxy(.*)$/s, "const proxy$1\nawait proxy.close();");
+    await writeFile(join(project.path, file), here);
+    outputs.push((await run(process.execPath, [file], { cwd: project.path })).stdout);
+  }
+  const [first, second, third = ""] = outputs;
+  expect(first).toContain(`${SIZE} bytes, afterbay; fwd=miss; stored`);
+  expect(second).toBe("206 100\n");
+  const lines = third.trim().split(/\s*\n/);
+  expect(lines.toSorted()).toEqual(["music/song plays offline now", "nothing failed url-refused", "song cached"]);
 });
 
 async function expectPlays(file: string): Promise<void> {
