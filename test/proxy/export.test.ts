@@ -1,8 +1,9 @@
+import { once } from "node:events";
 import { link, open } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ownerSocketPath } from "../../src/cache/cache-dir.ts";
-import { get as httpGet } from "node:http";
+import { get as httpGet, type IncomingMessage } from "node:http";
 import { assertBytes } from "../helpers/assert-bytes.ts";
 import { eventually } from "../helpers/process.ts";
 import { type Rig, startRig } from "../helpers/rig.ts";
@@ -14,14 +15,12 @@ beforeEach(async () => {
 });
 afterEach(() => rig.close());
 
-function control(path: string): Promise<Record<string, unknown>> {
-  return new Promise((resolve, reject) => {
-    httpGet({ socketPath: ownerSocketPath(rig.cacheDir), path }, async (response) => {
-      const parts: Buffer[] = [];
-      for await (const part of response as AsyncIterable<Buffer>) parts.push(part);
-      resolve(JSON.parse(Buffer.concat(parts).toString()) as Record<string, unknown>);
-    }).on("error", reject);
-  });
+async function control(path: string): Promise<Record<string, unknown>> {
+  const outgoing = httpGet({ socketPath: ownerSocketPath(rig.cacheDir), path });
+  const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+  const parts: Buffer[] = [];
+  for await (const part of response as AsyncIterable<Buffer>) parts.push(part);
+  return JSON.parse(Buffer.concat(parts).toString()) as Record<string, unknown>;
 }
 
 test("a track that was exported as a hard link and edited in place is never served with the edit", async () => {
