@@ -36,9 +36,12 @@ async function assertFree(): Promise<void> {
 
 async function refuses(port: number): Promise<boolean> {
   return await new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1")
-      .once("connect", () => resolve(socket.destroy().connecting))
-      .once("error", () => resolve(true));
+    const socket = connect(port, "127.0.0.1");
+    socket.once("error", () => resolve(true));
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(false);
+    });
   });
 }
 
