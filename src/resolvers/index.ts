@@ -1,11 +1,6 @@
 import type { Resolver } from "../data-source/resolution.ts";
 import { shortHash } from "../data-source/validators.ts";
 import { AfterbayError, ConfigError } from "../errors.ts";
-import { createDemo } from "./demo/demo.ts";
-import { createFolder } from "./folder/folder.ts";
-import { createModuleResolver } from "./module.ts";
-import { createUrlResolver } from "./url.ts";
-import { createWebhookResolver } from "./webhook.ts";
 
 /** A source as a spec opened it: its key names its tracks in paths and in the cache. */
 export interface Source {
@@ -13,14 +8,20 @@ export interface Source {
   readonly resolver: Resolver;
 }
 
-/** How each kind of spec is opened; `argument` is what stands behind its colon. */
+/** How each kind of spec is opened; `argument` is what stands behind its colon. Only what is used is loaded. */
 const KINDS: Readonly<Record<string, { readonly takesArgument: boolean; open(argument: string): Promise<Resolver> }>> =
   {
-    demo: { takesArgument: false, open: () => createDemo() },
-    url: { takesArgument: true, open: async (template) => createUrlResolver(template) },
+    demo: { takesArgument: false, open: async () => await (await import("./demo/demo.ts")).createDemo() },
+    url: { takesArgument: true, open: async (template) => (await import("./url.ts")).createUrlResolver(template) },
     folder: { takesArgument: true, open: openFolder },
-    module: { takesArgument: true, open: createModuleResolver },
-    webhook: { takesArgument: true, open: async (template) => createWebhookResolver(template) },
+    module: {
+      takesArgument: true,
+      open: async (file) => await (await import("./module.ts")).createModuleResolver(file),
+    },
+    webhook: {
+      takesArgument: true,
+      open: async (template) => (await import("./webhook.ts")).createWebhookResolver(template),
+    },
   };
 
 /** Opens `[NAME=]SPEC`. Throws a ConfigError with one plain line that holds no credentials. */
@@ -48,6 +49,7 @@ export async function openSource(text: string): Promise<Source> {
 }
 
 async function openFolder(dir: string): Promise<Resolver> {
+  const { createFolder } = await import("./folder/folder.ts");
   const folder = await createFolder(dir);
   return {
     local: folder.local,
