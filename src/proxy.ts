@@ -72,6 +72,8 @@ export interface ProxyOptions {
   readonly quality?: Quality;
   /** Bytes a day that may be fetched to complete tracks of which little is missing; 0 turns that off. Default 256 MiB. */
   readonly healBudget?: number;
+  /** False: fetches nothing of itself, neither pins nor tails; for an owner that lives as long as one command. */
+  readonly background?: boolean;
   readonly clock?: Clock;
   /** In [0, 1). */
   readonly random?: () => number;
@@ -156,7 +158,12 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   const owner: { take: OnConnection } = { take: (socket) => socket.destroy() };
   const dir = await claimCacheDir(options.cacheDir, (socket) => owner.take(socket));
   const events = new Events((error) => log.error(describe(error), "A listener failed"));
-  const offline = new Offline({ root: dir.root, clock, healBudget: options.healBudget ?? DEFAULT_HEAL_BUDGET });
+  const offline = new Offline({
+    root: dir.root,
+    clock,
+    healBudget: options.healBudget ?? DEFAULT_HEAL_BUDGET,
+    ...(options.background === undefined ? {} : { background: options.background }),
+  });
   const agent = new Agent({
     connect: createGuardedConnector({
       allowPrivate: options.allowPrivate ?? false,

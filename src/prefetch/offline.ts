@@ -13,6 +13,8 @@ export interface OfflineOptions {
   readonly clock: Clock;
   /** Bytes a day that may be fetched to complete tracks of which little is missing; 0 turns that off. */
   readonly healBudget: number;
+  /** False: fetches only what wish lists name, so that a command that looks downloads nothing. Default true. */
+  readonly background?: boolean;
 }
 
 const DAY_MS = 24 * 3_600_000;
@@ -42,7 +44,7 @@ export class Offline {
     this.#prefetcher = new Prefetcher({
       cache,
       clock: this.#options.clock,
-      pinned: () => this.pins.all(),
+      pinned: () => (this.#options.background === false ? [] : this.pins.all()),
       tails: () => (this.#mayHeal() ? this.#tails.values() : []),
       onTail: (bytes) => {
         this.#healedBytes += bytes;

@@ -195,3 +195,15 @@ test("a track of which little is missing is completed when its listener has left
   await delay(600);
   expect(await rig.json("/api/tracks/u/b")).toMatchObject({ complete: false });
 });
+
+test("an owner that only looks fetches nothing of itself, though a pin is not whole", async () => {
+  rig.up.resource("a", { size: 3 * MiB });
+  rig.up.script("a", [{ do: { pace: 2_000_000 } }]);
+  await put("/api/tracks/u/a/pin");
+  await rig.restart({ background: false });
+  await rig.up.waitIdle();
+  rig.up.reset();
+  await delay(200);
+  expect(rig.up.requests()).toEqual([]);
+  expect(await rig.json("/api/tracks/u/a")).toMatchObject({ pinned: true, complete: false });
+});
