@@ -29,7 +29,7 @@ import { controlServer } from "./http/control.ts";
 import { dispatch, type Site } from "./http/routing.ts";
 import { enterLocal } from "./http/local-track.ts";
 import { listen, type RunningServer } from "./http/server.ts";
-import { streamHandler, type StreamWant } from "./http/stream.ts";
+import { streamHandler, type StreamWant, wantedOf } from "./http/stream.ts";
 import { encodeSegment, isSourceKey, isTrackId, trackKey, trackPath } from "./http/track-path.ts";
 import { fetchAll, type Fetched } from "./prefetch/fetch-all.ts";
 import { Offline } from "./prefetch/offline.ts";
@@ -146,7 +146,6 @@ export interface Proxy extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-const QUALITIES = ["low", "medium", "high", "ultra"] as const;
 const DEFAULT_HEAL_BUDGET = 256 * MiB;
 
 /** Puts the default pipeline together and owns its life. Throws a ConfigError if `cacheDir` cannot be used. */
@@ -172,10 +171,12 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     // A track's next window goes over the connection of the one before.
     keepAliveTimeout: 10_000,
   });
+  // All sources share the order of urgency: prefetch of one gives way to playback of another.
+  const shared = { clock, agent, scheduler: new Scheduler(clock) };
   const cache: TrackCache = new TrackCache({
     store: new FileChunkStore(dir.root),
     index: new TrackIndex(join(dir.root, "index.log"), (error) => cache.onStorageError(error)),
-    upstream: bySource(new Map(sources.map((source) => [source.key, pipeline(source, options, clock, agent)]))),
+    upstream: bySource(new Map(sources.map((source) => [source.key, pipeline(source, options, shared)]))),
     clock,
     log,
     budget: options.cacheSize,
@@ -362,22 +363,13 @@ function badName(): AfterbayError {
   return new AfterbayError("bad-request", "This cannot be a track's name");
 }
 
-/** What a request's query says of how to play. Throws `bad-request`. */
-function wantedOf(query: URLSearchParams): Pick<StreamWant, "quality" | "offline"> {
-  const quality = QUALITIES.find((one) => one === query.get("quality"));
-  if (query.has("quality") && quality === undefined) {
-    throw new AfterbayError("bad-request", `quality is one of ${QUALITIES.join(", ")}`);
-  }
-  return { ...(quality === undefined ? {} : { quality }), offline: query.get("offline") === "1" };
-}
-
-const schedulers = new WeakMap<Agent, Scheduler>();
-
 /** The way to one source's upstream: the first listed layer is the outermost. */
-function pipeline({ key, resolver }: ProxySource, options: ProxyOptions, clock: Clock, agent: Agent): DataSource {
+function pipeline(
+  { key, resolver }: ProxySource,
+  options: ProxyOptions,
+  { clock, agent, scheduler }: { clock: Clock; agent: Agent; scheduler: Scheduler },
+): DataSource {
   const { validate, log, random = Math.random } = options;
-  let scheduler = schedulers.get(agent);
-  if (scheduler === undefined) schedulers.set(agent, (scheduler = new Scheduler(clock)));
   const maxWindow = Math.min(
     resolver.maxWindow ?? Number.POSITIVE_INFINITY,
     options.maxWindow ?? Number.POSITIVE_INFINITY,

@@ -290,7 +290,7 @@ export class Fill {
     this.#accepted += bytes.length;
     this.position += bytes.length;
     if (variant.storing) this.#writer?.push(start, bytes);
-    variant.onArrived(this, start, bytes.length);
+    variant.onArrived(this);
     this.#trim();
   }
 

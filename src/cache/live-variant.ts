@@ -31,7 +31,6 @@ export const COPY_MARK = "^";
 export interface LiveVariantHooks {
   /** Bytes were stored, or lost if negative. */
   onStored(variant: LiveVariant, bytes: number): void;
-  onArrived(variant: LiveVariant, start: number, length: number): void;
   onStorageError(error: unknown): void;
   /** The upstream has other bytes for this track now. */
   onLost(variant: LiveVariant, error: AfterbayError): void;
@@ -290,8 +289,7 @@ export class LiveVariant {
     return slowest;
   }
 
-  onArrived(fill: Fill, start: number, length: number): void {
-    this.#hooks.onArrived(this, start, length);
+  onArrived(fill: Fill): void {
     for (const reader of this.#readers)
       if (reader.waitingFor === fill && reader.position < fill.position) reader.wake();
   }

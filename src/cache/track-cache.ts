@@ -138,7 +138,6 @@ export class TrackCache {
       after: (ms, act) => this.#later(ms, act),
       isStoring: () => clock.now() >= this.#pausedUntil,
       onStored: (variant, bytes) => this.#onStored(variant, bytes),
-      onArrived: () => {},
       onStorageError: (error) => this.onStorageError(error),
       onLost: (variant) => this.#lost.add(variant.stem),
       onChanged: (variant) => {
@@ -231,12 +230,6 @@ export class TrackCache {
           opening.fill.stop(new DOMException("Nobody waits for this track", "AbortError"));
       }
     }
-  }
-
-  /** The current variant of a track without touching the upstream: in memory, else on disk. */
-  async peek(key: TrackKey & { quality?: Quality }): Promise<LiveVariant | undefined> {
-    const stem = this.#currentStem(key);
-    return stem === undefined || this.#lost.has(stem) ? undefined : await this.#revive(stem);
   }
 
   /** The live variant of a stored one, if it is in use now. */

@@ -1,3 +1,4 @@
+import { QUALITIES } from "../data-source/data-source.ts";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { readConfigFile } from "./config-file.ts";
@@ -20,8 +21,6 @@ import { type Level, levels } from "./log.ts";
 import type { OwnerOptions } from "./create-owner.ts";
 import type { ServerOptions } from "./create-server.ts";
 import { type Environment, setting } from "./settings.ts";
-
-const qualities = ["low", "medium", "high", "ultra"] as const;
 
 export const flags = {
   host: one(address, { name: "host", argument: "HOST", help: "address to listen on (127.0.0.1)" }, "127.0.0.1"),
@@ -62,8 +61,8 @@ export const flags = {
   ),
   dataSaver: toggle({ name: "data-saver", help: "stop fetching when nobody listens" }),
   quality: one(
-    choice(...qualities),
-    { name: "quality", argument: "QUALITY", help: `${qualities.join(", ")}; where a source has a choice` },
+    choice(...QUALITIES),
+    { name: "quality", argument: "QUALITY", help: `${QUALITIES.join(", ")}; where a source has a choice` },
     undefined,
   ),
   logLevel: one(

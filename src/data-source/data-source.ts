@@ -23,7 +23,8 @@ export interface TrackKey {
   readonly id: string;
 }
 
-export type Quality = "low" | "medium" | "high" | "ultra";
+export const QUALITIES = ["low", "medium", "high", "ultra"] as const;
+export type Quality = (typeof QUALITIES)[number];
 
 /**
  * What the bytes must agree with: what is known of the variant they are to be added to. A layer that finds an answer to

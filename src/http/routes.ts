@@ -7,9 +7,9 @@ import { renderPage } from "./page.ts";
 import { PLAYLIST_TYPE, renderPlaylist } from "./playlist.ts";
 import { checkListName, describePrefetch, parseWishList } from "./prefetch-api.ts";
 import { type Call, type Route, send, sendJson, type Site, trackOf } from "./routing.ts";
+import { wantedOf } from "./stream.ts";
 import { parseStreamPath } from "./track-path.ts";
 
-const QUALITIES = ["low", "medium", "high", "ultra"] as const;
 const TRACKS = "/api/tracks/";
 const PREFETCH = "/api/prefetch/";
 
@@ -39,15 +39,10 @@ function is(expected: string): (path: string) => boolean {
 async function stream({ site, request, response, path, query }: Call): Promise<void> {
   const named = parseStreamPath(path);
   if (named === undefined) throw new AfterbayError("bad-request", "A stream path names a track");
-  const quality = QUALITIES.find((one) => one === query.get("quality"));
-  if (query.has("quality") && quality === undefined) {
-    throw new AfterbayError("bad-request", `quality is one of ${QUALITIES.join(", ")}`);
-  }
   await site.stream(request, response, {
     source: named.source ?? site.defaultSource,
     id: named.id,
-    ...(quality === undefined ? {} : { quality }),
-    offline: query.get("offline") === "1",
+    ...wantedOf(query),
   });
 }
 

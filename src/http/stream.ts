@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Want } from "../cache/track-cache.ts";
 import type { ReadingStats } from "../cache/variant-reader.ts";
 import type { Clock } from "../data-source/clock.ts";
-import type { Quality, TrackKey } from "../data-source/data-source.ts";
+import { QUALITIES, type Quality, type TrackKey } from "../data-source/data-source.ts";
 import { AfterbayError, isAfterbayError } from "../errors.ts";
 import { etagOf, judgePreconditions, rangeApplies } from "./conditional.ts";
 import { sendProblem } from "./problem.ts";
@@ -64,6 +64,15 @@ const HIT = "afterbay; hit";
 /** RFC 9110, section 8.3.1; of the types under `application/`, those that servers give audio. */
 const MEDIA_TYPE =
   /^(?:(?:audio|video)\/[\w!#$&^.+-]+|application\/(?:octet-stream|ogg|mp4|x-flac|x-ogg)|binary\/octet-stream)(?:[ \t]*;[ \t]*[\w!#$&^.+-]+=(?:[\w!#$&^.+-]+|"[\t\x20-\x21\x23-\x5b\x5d-\x7e]*"))*[ \t;]*$/i;
+
+/** What a request's query says of how to play. Throws `bad-request`. */
+export function wantedOf(query: URLSearchParams): Pick<StreamWant, "quality" | "offline"> {
+  const quality = QUALITIES.find((one) => one === query.get("quality"));
+  if (query.has("quality") && quality === undefined) {
+    throw new AfterbayError("bad-request", `quality is one of ${QUALITIES.join(", ")}`);
+  }
+  return { ...(quality === undefined ? {} : { quality }), offline: query.get("offline") === "1" };
+}
 
 /** What is to be sent: bytes [start, end) of the track, with the headers that say so. */
 interface Plan {
