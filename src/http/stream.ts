@@ -67,7 +67,7 @@ const MEDIA_TYPE =
 
 /** What a request's query says of how to play. Throws `bad-request`. */
 export function wantedOf(query: URLSearchParams): Pick<StreamWant, "quality" | "offline"> {
-  const quality = QUALITIES.find((one) => one === query.get("quality"));
+  const quality = QUALITIES.find((known) => known === query.get("quality"));
   if (query.has("quality") && quality === undefined) {
     throw new AfterbayError("bad-request", `quality is one of ${QUALITIES.join(", ")}`);
   }
