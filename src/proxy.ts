@@ -155,7 +155,10 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   if (first === undefined) throw new RangeError("A proxy needs a source");
   // Whoever asks the owner before it is ready learns only that there is one.
   const owner: { take: OnConnection } = { take: (socket) => socket.destroy() };
-  const dir = await claimCacheDir(options.cacheDir, (socket) => owner.take(socket));
+  const dir = await claimCacheDir(options.cacheDir, {
+    onConnection: (socket) => owner.take(socket),
+    onLost: () => cache.onStorageError(new ConfigError("Another process owns the cache directory now")),
+  });
   const events = new Events((error) => log.error(describe(error), "A listener failed"));
   const offline = new Offline({
     root: dir.root,

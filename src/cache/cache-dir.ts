@@ -30,8 +30,22 @@ const CLAIM = /^claim-[0-9a-f]{12}\.sock$/;
 const ROUND_MS = 20;
 const MAX_ROUNDS = 50;
 
+/** How often the owner looks whether its directory is still there, ms. */
+const CHECK_MS = 2000;
+
 /** Takes a connection that another process made to the owner. */
 export type OnConnection = (socket: Socket) => void;
+
+export interface ClaimOptions {
+  readonly onConnection?: OnConnection;
+  /**
+   * Told again and again while another process owns what was deleted and made anew behind this one's back: nothing may
+   * be written there.
+   */
+  readonly onLost?: () => void;
+  /** How often that is looked at, ms. Default 2000. */
+  readonly checkMs?: number;
+}
 
 /** A cache directory that this process owns. */
 export interface CacheDir {
@@ -44,22 +58,20 @@ export interface CacheDir {
  * Makes `dir` ready and takes ownership of it; what a dead owner left behind is taken over. Throws a ConfigError with one
  * plain line.
  */
-export async function claimCacheDir(
-  dir: string,
-  onConnection: OnConnection = (socket) => socket.destroy(),
-): Promise<CacheDir> {
+export async function claimCacheDir(dir: string, options: ClaimOptions = {}): Promise<CacheDir> {
+  const { onConnection = (socket) => socket.destroy(), onLost, checkMs = CHECK_MS } = options;
   const path = resolve(dir);
   const root = join(path, `v${FORMAT_VERSION}`);
   await refuseNewer(path);
   await makeReady(root, path);
-  let release: (() => Promise<void>) | undefined;
+  let held: Claim | undefined;
   try {
-    release = process.platform === "win32" ? await claimPipe(root, onConnection) : await claim(root, onConnection);
+    held = process.platform === "win32" ? await claimPipe(root, onConnection) : await claim(root, onConnection);
   } catch (error) {
     throw new ConfigError(`The cache directory ${path} cannot be locked (${codeOf(error)})`, { cause: error });
   }
-  if (release === undefined) throw new ConfigError(`The cache directory ${path} is in use by another Afterbay`);
-  return { root, release };
+  if (held === undefined) throw new ConfigError(`The cache directory ${path} is in use by another Afterbay`);
+  return { root, release: keep(held, () => reclaim(root, onConnection), { checkMs, ...(onLost && { onLost }) }) };
 }
 
 /** Where the owner of the cache directory `dir` listens: the path of a Unix socket, or the name of a pipe on Windows. */
@@ -94,11 +106,49 @@ async function makeReady(root: string, path: string): Promise<void> {
   }
 }
 
+/** What makes a process the owner. */
+interface Claim {
+  /** False once somebody deleted it. Rejects if that cannot be told. */
+  isHeld(): Promise<boolean>;
+  release(): Promise<void>;
+}
+
+/**
+ * Looks now and then whether the claim still stands, and makes it anew where the directory was deleted: else a second
+ * process would take what this one goes on writing. Answers the function that ends it.
+ */
+function keep(
+  first: Claim,
+  again: () => Promise<Claim | undefined>,
+  { checkMs, onLost }: { checkMs: number; onLost?: () => void },
+): () => Promise<void> {
+  let held: Claim | undefined = first;
+  let checking = Promise.resolve();
+  const check = async (): Promise<void> => {
+    if (await held?.isHeld()) return;
+    await held?.release();
+    held = await again();
+    if (held === undefined) onLost?.();
+  };
+  // Where the disk refuses, the next look comes soon enough.
+  const timer = setInterval(() => (checking = checking.then(check).catch(() => {})), checkMs).unref();
+  return async () => {
+    clearInterval(timer);
+    await checking;
+    await held?.release();
+  };
+}
+
+async function reclaim(root: string, onConnection: OnConnection): Promise<Claim | undefined> {
+  await mkdir(join(root, "tracks"), { recursive: true, mode: 0o700 });
+  return await claim(root, onConnection);
+}
+
 /** A named pipe belongs to one process, and vanishes with it. */
-async function claimPipe(root: string, onConnection: OnConnection): Promise<(() => Promise<void>) | undefined> {
+async function claimPipe(root: string, onConnection: OnConnection): Promise<Claim | undefined> {
   try {
     const server = await listen(pipeName(root), onConnection);
-    return () => close(server);
+    return { isHeld: async () => true, release: () => close(server) };
   } catch (error) {
     if (codeOf(error) === "EADDRINUSE") return undefined;
     throw error;
@@ -107,9 +157,9 @@ async function claimPipe(root: string, onConnection: OnConnection): Promise<(() 
 
 /**
  * Every process puts up a socket of its own and then looks for those of others: of two that start at once, at least one
- * sees the other, whatever a dead one has left. The function that gives the directory back; undefined if it has an owner.
+ * sees the other, whatever a dead one has left. Undefined if the directory has an owner.
  */
-async function claim(root: string, onConnection: OnConnection): Promise<(() => Promise<void>) | undefined> {
+async function claim(root: string, onConnection: OnConnection): Promise<Claim | undefined> {
   for (let round = 0; round < MAX_ROUNDS; ) {
     const name = `claim-${randomBytes(6).toString("hex")}.sock`;
     const server = await raise(root, name, onConnection);
@@ -151,16 +201,26 @@ async function raise(root: string, name: string, onConnection: OnConnection): Pr
 }
 
 /** Gives the only living claim the name that others know. */
-async function crown(root: string, name: string, withdraw: () => Promise<void>): Promise<() => Promise<void>> {
+async function crown(root: string, name: string, withdraw: () => Promise<void>): Promise<Claim> {
   const own = join(root, name);
   await link(own, `${own}.new`);
   await rename(`${own}.new`, join(root, OWNER));
   const { ino } = await stat(own);
-  return async () => {
-    // The directory may have been deleted, made anew and claimed by another process.
-    const owner = await stat(join(root, OWNER)).catch(() => undefined);
-    if (owner?.ino === ino) await unlink(join(root, OWNER)).catch(() => {});
-    await withdraw();
+  const isHeld = async (): Promise<boolean> => {
+    try {
+      return (await stat(join(root, OWNER))).ino === ino;
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return false;
+      throw error;
+    }
+  };
+  return {
+    isHeld,
+    async release() {
+      // The directory may have been deleted, made anew and claimed by another process.
+      if (await isHeld().catch(() => false)) await unlink(join(root, OWNER)).catch(() => {});
+      await withdraw();
+    },
   };
 }
 

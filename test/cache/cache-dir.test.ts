@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type CacheDir, claimCacheDir } from "../../src/cache/cache-dir.ts";
+import { type CacheDir, claimCacheDir, type ClaimOptions } from "../../src/cache/cache-dir.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { eventually, openFiles, tmpDir, type TmpDir } from "../helpers/process.ts";
 
@@ -27,8 +27,8 @@ afterEach(async () => {
   await dir.remove();
 });
 
-const claim = async (where = path): Promise<CacheDir> => {
-  const claimed = await claimCacheDir(where);
+const claim = async (where = path, options: ClaimOptions = {}): Promise<CacheDir> => {
+  const claimed = await claimCacheDir(where, options);
   held.push(claimed);
   return claimed;
 };
@@ -158,6 +158,31 @@ it("a directory deleted meanwhile and claimed by another is left to that one", a
   await claim();
   await release();
   expect(await refusal()).toMatch(/is in use/);
+});
+
+it("a directory deleted under its owner is claimed by it again, and is given back without a trace", async () => {
+  const { root, release } = await claim(path, { checkMs: 5 });
+  for (let round = 0; round < 3; round += 1) {
+    await rm(path, { recursive: true });
+    await eventually(async () => expect(await readdir(root)).toContain("owner.sock"));
+    expect(await refusal()).toMatch(/is in use/);
+  }
+  await release();
+  expect(await readdir(root)).toEqual(["tracks"]);
+});
+
+it("an owner whose directory was deleted and is another's now is told so, until that one has gone", async () => {
+  let told = 0;
+  const { root } = await claim(path, { checkMs: 20, onLost: () => (told += 1) });
+  const owner = await readdir(root);
+  await rm(path, { recursive: true });
+  const { release } = await claim(path, { checkMs: 1e6 });
+  await eventually(() => expect(told).toBeGreaterThan(1));
+  await release();
+  await eventually(async () => expect(await readdir(root)).toHaveLength(owner.length));
+  const before = told;
+  expect(await refusal()).toMatch(/is in use/);
+  expect(told).toBe(before);
 });
 
 it("an owner that does not get round to answering is an owner still", async () => {
