@@ -131,7 +131,9 @@ function keep(
     if (held === undefined) onLost?.();
   };
   // Where the disk refuses, the next look comes soon enough.
-  const timer = setInterval(() => (checking = checking.then(check).catch(() => {})), checkMs).unref();
+  const timer = setInterval(() => {
+    checking = checking.then(check).catch(() => {});
+  }, checkMs).unref();
   return async () => {
     clearInterval(timer);
     await checking;
