@@ -1,9 +1,8 @@
-export type { At, Behaviour, Redirect } from "./upstream/behaviour.ts";
-export { bytesOf, type Version } from "./upstream/bytes.ts";
-export type { Clock } from "./upstream/clock.ts";
-export type { LoggedRequest } from "./upstream/log.ts";
-export type { ResourceOptions } from "./upstream/resource.ts";
-export type { Asked, Conditions, Rule } from "./upstream/script.ts";
-export { startUpstream, type Upstream, type UpstreamOptions } from "./upstream/server.ts";
-export type { UrlLimits } from "./upstream/urls.ts";
-export type { Webhook, WebhookAnswer, WebhookCall, WebhookOptions } from "./upstream/webhook.ts";
+import { startUpstream as start, type Upstream, type UpstreamOptions } from "../../src/chaos/index.ts";
+
+export * from "../../src/chaos/index.ts";
+
+/** As in `src/chaos`; what goes wrong in the upstream itself is seen in the test's output. */
+export function startUpstream(options: Omit<UpstreamOptions, "onFault"> = {}): Promise<Upstream> {
+  return start({ ...options, onFault: (error) => console.error("scripted upstream:", error) });
+}

@@ -67,7 +67,11 @@ function titleCase(name: string): string {
 }
 
 /** Reads requests off a socket, one after the other, and closes it when `answer` or the client says so. */
-export function serveConnection(socket: Socket, answer: (head: Head, exchange: Exchange) => Promise<void>): void {
+export function serveConnection(
+  socket: Socket,
+  answer: (head: Head, exchange: Exchange) => Promise<void>,
+  onFault: (error: unknown) => void,
+): void {
   let received = Buffer.alloc(0);
   let skip = 0;
   let current: AbortController | undefined;
@@ -99,7 +103,7 @@ export function serveConnection(socket: Socket, answer: (head: Head, exchange: E
     } catch (error) {
       socket.destroy();
       // A client that goes away is the everyday case; anything else is a fault of the server and must be seen.
-      if (!current.signal.aborted) console.error("scripted upstream:", error);
+      if (!current.signal.aborted) onFault(error);
     }
     current = undefined;
     next();

@@ -1,7 +1,27 @@
-import type { Resolution } from "../../../src/data-source/resolution.ts";
 import { lengthOf, textAnswer } from "./answer.ts";
 import { type Clock, unlessAborted } from "./clock.ts";
 import type { Exchange } from "./connection.ts";
+
+/** What a resolver says of a track, in the fields that `webhook:TEMPLATE` reads. */
+export interface Resolution {
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly variant?: string;
+  /** Bytes. */
+  readonly contentLength?: number;
+  readonly contentType?: string;
+  /** Epoch milliseconds. */
+  readonly expiresAt?: number;
+  /** Bytes. */
+  readonly maxWindow?: number;
+  readonly id?: string;
+  readonly title?: string;
+  readonly artist?: string;
+  readonly album?: string;
+  readonly durationMs?: number;
+  readonly artwork?: string;
+  readonly loudnessDb?: number;
+}
 
 /** A resolution, or any answer: a string goes out as it is, everything else as JSON. */
 export type WebhookAnswer =

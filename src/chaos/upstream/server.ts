@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import type { Resolution } from "../../../src/data-source/resolution.ts";
 import { type Answer, stretchOf, textAnswer, wanted } from "./answer.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { bentAnswer } from "./bend.ts";
@@ -13,17 +12,19 @@ import { Resource, type ResourceOptions } from "./resource.ts";
 import { merge, type Rule, Script } from "./script.ts";
 import { send } from "./send.ts";
 import { type UrlLimits, Urls } from "./urls.ts";
-import { Webhook, type WebhookOptions } from "./webhook.ts";
+import { type Resolution, Webhook, type WebhookOptions } from "./webhook.ts";
 
 export interface UpstreamOptions extends Partial<Clock> {
   /** Equal seeds, equal bytes. Default 1. */
   readonly seed?: number;
   /** Default: any free one. */
   readonly port?: number;
+  /** Told of what went wrong in here that no script asked for. That connection is cut, the others go on. */
+  readonly onFault: (error: unknown) => void;
 }
 
 /** Starts an origin on 127.0.0.1 that does everything right until a script says otherwise. */
-export async function startUpstream(options: UpstreamOptions = {}): Promise<Upstream> {
+export async function startUpstream(options: UpstreamOptions): Promise<Upstream> {
   const server = createServer({ noDelay: true });
   await listen(server, options.port ?? 0);
   return new Upstream(server, options);
@@ -44,10 +45,12 @@ export class Upstream {
   readonly #scripts = new Map<string, Script>();
   readonly #webhooks = new Map<string, Webhook>();
   readonly #sockets = new Set<Socket>();
+  readonly #onFault: UpstreamOptions["onFault"];
   #connections = 0;
 
-  constructor(server: Server, { seed = 1, now = realClock.now, delay = realClock.delay }: UpstreamOptions) {
+  constructor(server: Server, { seed = 1, now = realClock.now, delay = realClock.delay, onFault }: UpstreamOptions) {
     this.#server = server;
+    this.#onFault = onFault;
     this.port = (server.address() as AddressInfo).port;
     this.origin = `http://127.0.0.1:${this.port}`;
     this.#seed = seed;
@@ -214,7 +217,7 @@ export class Upstream {
     const connection = ++this.#connections;
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
-    serveConnection(socket, (head, exchange) => this.#answer(head, exchange, connection));
+    serveConnection(socket, (head, exchange) => this.#answer(head, exchange, connection), this.#onFault);
   }
 
   async #answer(head: Head, exchange: Exchange, connection: number): Promise<void> {
