@@ -1,4 +1,5 @@
 import { statfs } from "node:fs/promises";
+import type { Clock } from "../data-source/clock.ts";
 import type { TrackKey } from "../data-source/data-source.ts";
 import { chooseVictims, type EvictionCandidate } from "./eviction.ts";
 import type { TrackIndex } from "./track-index.ts";
@@ -7,6 +8,8 @@ const GiB = 1024 ** 3;
 /** Free space that is left to others: this share of the disk, at most this many bytes. */
 const MIN_FREE_SHARE = 0.05;
 const MIN_FREE_MAX = 1 * GiB;
+/** How often the disk's free space is looked at while bytes are stored, ms. */
+const DISK_CHECK_MS = 5000;
 
 /** Why a track stays although space is needed. */
 export type Spared = "pinned" | "in use";
@@ -22,6 +25,7 @@ export interface EvictionReport {
 
 export interface EvictorOptions {
   readonly index: TrackIndex;
+  readonly clock: Clock;
   /** The folder whose disk must not fill up; absent: only the budget counts. */
   readonly root?: string;
   /** Bytes on disk. */
@@ -31,6 +35,8 @@ export interface EvictorOptions {
   readonly isPinned: (key: TrackKey) => boolean;
   readonly isWished: (key: TrackKey) => boolean;
   readonly onEvicted: (track: TrackKey & { readonly bytes: number }, reason: "budget" | "disk" | "asked") => void;
+  /** Told of what could not be deleted. */
+  readonly onError: (error: unknown) => void;
 }
 
 interface Candidate extends EvictionCandidate, TrackKey {
@@ -40,27 +46,52 @@ interface Candidate extends EvictionCandidate, TrackKey {
 
 /** Keeps what is stored within the budget, and the disk from filling up. Tracks in use or pinned stay. */
 export class Evictor {
-  budget: number;
   readonly #options: EvictorOptions;
+  #budget: number;
   #running: Promise<void> | undefined;
+  #diskCheckedAt = Number.NEGATIVE_INFINITY;
+  #closed = false;
 
   constructor(options: EvictorOptions) {
     this.#options = options;
-    this.budget = options.budget;
+    this.#budget = options.budget;
   }
 
-  /** Brings the cache down to its budget, if it is above. */
-  async run(): Promise<void> {
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+  /** Bytes on disk; lowering it evicts at once what is free. */
+  get budget(): number {
+    return this.#budget;
+  }
+
+  set budget(bytes: number) {
+    this.#budget = bytes;
+    this.check();
+  }
+
+  /** Evicts in the background if the budget is exceeded, or where it is time to look at the disk: now, if that is `full`. */
+  check({ full = false } = {}): void {
+    const { clock, index, onError } = this.#options;
+    if (this.#closed) return;
+    const now = clock.now();
+    const checksDisk = full || now - this.#diskCheckedAt >= DISK_CHECK_MS;
+    if (index.bytes <= this.#budget && !checksDisk) return;
+    this.#diskCheckedAt = now;
+    this.#running ??= this.#run()
+      .catch(onError)
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  /** Evicts no more; settles when what was begun has ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
     await this.#running;
   }
 
   /** True if `bytes` more can be stored by giving up only tracks that nobody wishes for (all but pinned, if `forced`). */
   hasRoom(bytes: number, forced: boolean): boolean {
     const { index } = this.#options;
-    let room = this.budget - index.bytes;
+    let room = this.#budget - index.bytes;
     if (room >= bytes) return true;
     for (const candidate of this.#candidates().values()) {
       if (candidate.spared !== undefined || (candidate.wished === true && !forced)) continue;
@@ -89,7 +120,7 @@ export class Evictor {
   }
 
   async #run(): Promise<void> {
-    const overBudget = this.#options.index.bytes - this.budget;
+    const overBudget = this.#options.index.bytes - this.#budget;
     const overDisk = await this.#lacksOnDisk();
     const excess = Math.max(overBudget, overDisk);
     if (excess <= 0) return;

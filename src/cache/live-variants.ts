@@ -1,0 +1,183 @@
+import type { Clock } from "../data-source/clock.ts";
+import type { DataSource, Quality } from "../data-source/data-source.ts";
+import type { ChunkStore, VariantName } from "./chunk-store.ts";
+import { LiveVariant, type LiveVariantHooks, type VariantFacts } from "./live-variant.ts";
+import { nameOf } from "./stored-track.ts";
+import type { IndexEntry } from "./track-index.ts";
+import type { VariantRecords } from "./variant-records.ts";
+
+export interface LiveVariantsOptions {
+  readonly store: ChunkStore;
+  readonly records: VariantRecords;
+  readonly upstream: DataSource;
+  readonly clock: Clock;
+  readonly dataSaver: boolean;
+  readonly hooks: Pick<LiveVariantHooks, "isStoring" | "onStored" | "onStorageError" | "onLost" | "onChanged">;
+  /** Its last reader has left. */
+  readonly onIdle: (variant: LiveVariant) => void;
+  /** It is in use no more, or gone. */
+  readonly onFree: () => void;
+}
+
+/** A variant was in use if it was read within this time, ms. */
+const IN_USE_MS = 60_000;
+/** Handles are kept open this long after the last reading, ms. */
+const RELEASE_MS = 2000;
+
+/** The variants that are in use, or were a moment ago: brings them to life, frees their handles, deletes their files. */
+export class LiveVariants {
+  readonly #options: LiveVariantsOptions;
+  readonly #hooks: LiveVariantHooks;
+  readonly #live = new Map<string, LiveVariant>();
+  readonly #loading = new Map<string, Promise<LiveVariant>>();
+  /** Stems of variants with a pending timer of {@link #linger}. */
+  readonly #lingering = new Set<string>();
+  readonly #timers = new Set<() => void>();
+  /** Removals under way, by stem: whoever wants the same bytes again waits for the old files to be gone. */
+  readonly #removals = new Map<string, Promise<void>>();
+  readonly #unwatched = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(options: LiveVariantsOptions) {
+    this.#options = options;
+    this.#hooks = {
+      ...options.hooks,
+      now: () => options.clock.now(),
+      after: (ms, act) => this.#later(ms, act),
+      onIdle: (variant) => this.#onIdle(variant),
+    };
+  }
+
+  get(stem: string): LiveVariant | undefined {
+    return this.#live.get(stem);
+  }
+
+  /** The live variant of a record. */
+  async revive(stem: string): Promise<LiveVariant> {
+    const known = this.known(stem);
+    if (known !== undefined) return await known;
+    const entry = this.#options.records.get(stem) as IndexEntry;
+    const quality = entry.qualities.find((one) => one !== "") as Quality | undefined;
+    return await this.bringToLife(stem, nameOf(entry), entry.facts, quality);
+  }
+
+  /** The variant if it lives, or soon will. */
+  known(stem: string): LiveVariant | Promise<LiveVariant> | undefined {
+    return this.#live.get(stem) ?? this.#loading.get(stem);
+  }
+
+  /** Opens a variant that is not {@link known}. */
+  bringToLife(stem: string, name: VariantName, facts: VariantFacts, quality?: Quality): Promise<LiveVariant> {
+    const { store, upstream, dataSaver } = this.#options;
+    const loading = (async () => {
+      await this.#removals.get(stem);
+      const stored = await store.open(name);
+      const variant = new LiveVariant({
+        name,
+        stem,
+        stored,
+        facts,
+        upstream,
+        hooks: this.#hooks,
+        dataSaver,
+        ...(quality === undefined ? {} : { quality }),
+      });
+      this.#live.set(stem, variant);
+      this.#onIdle(variant);
+      return variant;
+    })().finally(() => this.#loading.delete(stem));
+    this.#loading.set(stem, loading);
+    return loading;
+  }
+
+  /** True if someone reads or fills it, or did within the last minute. */
+  isInUse(stem: string): boolean {
+    const live = this.#live.get(stem);
+    if (live === undefined) return false;
+    if (live.busy) return true;
+    return live.lastReadAt !== undefined && this.#options.clock.now() - live.lastReadAt < IN_USE_MS;
+  }
+
+  /** Deletes what is stored of a variant that nobody uses. */
+  remove(stem: string): Promise<void> {
+    const { records, store, hooks } = this.#options;
+    const entry = records.get(stem);
+    const live = this.#live.get(stem);
+    this.#live.delete(stem);
+    records.remove(stem);
+    const removal = (async () => {
+      await live?.stored.release();
+      if (entry !== undefined) {
+        await store.delete(nameOf(entry)).catch((error: unknown) => hooks.onStorageError(error));
+      }
+      records.forgive(stem);
+    })().finally(() => this.#removals.delete(stem));
+    this.#removals.set(stem, removal);
+    return removal;
+  }
+
+  /** Ends readings and fills, writes what is in hand and frees handles. */
+  async close(reason: Error): Promise<void> {
+    const { records } = this.#options;
+    this.#closed = true;
+    for (const variant of this.#live.values()) variant.stop(reason);
+    for (const cancel of this.#timers) cancel();
+    // Fills end within a turn or two; their writers then finish.
+    for (let turns = 0; turns < 100 && [...this.#live.values()].some((variant) => variant.filling); turns += 1) {
+      await new Promise((done) => setTimeout(done, 10));
+    }
+    for (const variant of this.#live.values()) {
+      records.save(variant, { open: false });
+      records.settle(variant.stem);
+      await variant.stored.close();
+    }
+    await Promise.all(this.#unwatched);
+  }
+
+  #onIdle(variant: LiveVariant): void {
+    const { records, onIdle } = this.#options;
+    const { stem } = variant;
+    if (this.#live.get(stem) !== variant || this.#closed) return;
+    if (records.isDoomed(stem)) {
+      if (!variant.busy) this.#watch(this.remove(stem));
+      return;
+    }
+    records.save(variant, { open: false, played: variant.lastReadAt !== undefined });
+    if (variant.lastReadAt !== undefined) onIdle(variant);
+    if (!this.#lingering.has(stem)) this.#linger(stem, RELEASE_MS);
+  }
+
+  /** Frees the handles of a variant soon after its last use, and forgets it a while later. */
+  #linger(stem: string, ms: number): void {
+    this.#lingering.add(stem);
+    this.#later(ms, () => {
+      this.#lingering.delete(stem);
+      const variant = this.#live.get(stem);
+      // Still busy: it lingers again when it becomes idle.
+      if (variant === undefined || variant.busy) return;
+      const idle = variant.lastReadAt === undefined ? IN_USE_MS : this.#options.clock.now() - variant.lastReadAt;
+      if (idle < RELEASE_MS) return this.#linger(stem, RELEASE_MS - idle);
+      this.#watch(variant.stored.release());
+      if (idle < IN_USE_MS) return this.#linger(stem, IN_USE_MS - idle);
+      this.#live.delete(stem);
+      this.#options.records.settle(stem);
+      this.#options.onFree();
+    });
+  }
+
+  #later(ms: number, act: () => void): void {
+    const cancel = this.#options.clock.after(ms, () => {
+      this.#timers.delete(cancel);
+      act();
+    });
+    this.#timers.add(cancel);
+  }
+
+  /** Work that nobody waits for but {@link close}. */
+  #watch(work: Promise<void>): void {
+    const kept = work
+      .catch((error: unknown) => this.#options.hooks.onStorageError(error))
+      .finally(() => this.#unwatched.delete(kept));
+    this.#unwatched.add(kept);
+  }
+}

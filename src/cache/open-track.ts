@@ -1,0 +1,48 @@
+import { Priority, type Quality, type TrackKey } from "../data-source/data-source.ts";
+import type { LiveVariant } from "./live-variant.ts";
+import type { VariantReader } from "./variant-reader.ts";
+
+/** What someone wants of a track. */
+export interface Want extends TrackKey {
+  readonly quality?: Quality;
+  /** Where reading will begin, as far as that is known before the size is. */
+  readonly position: number;
+  /** Asked with If-Range: another variant than the one before will be noticed. */
+  readonly conditional?: boolean;
+  /** Never touch the network: `not-cached` if nothing is stored. */
+  readonly offline?: boolean;
+  readonly level?: Priority;
+  readonly signal: AbortSignal;
+}
+
+/** A track whose variant is known. */
+export interface OpenTrack {
+  readonly variant: LiveVariant;
+  /** Times in ms of what had to be done before the variant was known. */
+  readonly timing: { readonly resolveMs?: number; readonly upstreamMs?: number };
+  /**
+   * Reads [start, end); `end` may be Infinity. With `reuseBuffer`, a chunk holds only until the next is pulled.
+   */
+  read(start: number, end: number, options?: { readonly reuseBuffer?: boolean }): VariantReader;
+  /** Must be called when no more readings will be begun. Those begun go on. */
+  close(): void;
+}
+
+/** Opens a variant for someone; it stays alive until that is closed and what is read of it has ended. */
+export function openTrack(variant: LiveVariant, want: Want, timing: OpenTrack["timing"]): OpenTrack {
+  const release = variant.hold();
+  return {
+    variant,
+    timing,
+    read: (start, end, { reuseBuffer = false } = {}) =>
+      variant.read({
+        start,
+        end,
+        level: want.level ?? Priority.playback,
+        signal: want.signal,
+        reuseBuffer,
+        ...(want.offline === undefined ? {} : { offline: want.offline }),
+      }),
+    close: release,
+  };
+}

@@ -1,0 +1,119 @@
+import { abortable } from "../data-source/aborting.ts";
+import type { Clock } from "../data-source/clock.ts";
+import { type DataSource, type Opened, Priority } from "../data-source/data-source.ts";
+import { isAfterbayError } from "../errors.ts";
+import { Fill } from "./fill.ts";
+import type { LiveVariant } from "./live-variant.ts";
+import { trackKey } from "./track-index.ts";
+import type { Want } from "./open-track.ts";
+
+export interface OpeningsOptions {
+  readonly upstream: DataSource;
+  readonly clock: Clock;
+  /** The live variant that an upstream's answer belongs to. */
+  readonly establish: (opened: Opened, want: Want) => Promise<LiveVariant>;
+}
+
+/** What an opening found, and how long that took, ms. */
+export interface Found {
+  readonly variant: LiveVariant;
+  readonly resolveMs?: number;
+  readonly upstreamMs: number;
+}
+
+interface Opening {
+  readonly promise: Promise<Found>;
+  fill: Fill;
+  waiting: number;
+  done: boolean;
+}
+
+/** Asks the upstream which variant a track has: one fill is opened, and all who come meanwhile wait for it. */
+export class Openings {
+  readonly #options: OpeningsOptions;
+  readonly #running = new Map<string, Opening>();
+
+  constructor(options: OpeningsOptions) {
+    this.#options = options;
+  }
+
+  /** Waits for the variant. Rejects with what the upstream did, or the signal's reason. */
+  async wait(want: Want): Promise<Found> {
+    const opening = this.#join(want);
+    opening.waiting += 1;
+    try {
+      return await abortable(opening.promise, want.signal);
+    } catch (error) {
+      throw reasonToGive(error, opening.fill);
+    } finally {
+      opening.waiting -= 1;
+      // A client that was told to wait no longer may come back for what is on its way.
+      const patient = isAfterbayError(want.signal.reason, "upstream-timeout");
+      if (opening.waiting === 0 && !opening.done && !patient)
+        opening.fill.stop(new DOMException("Nobody waits for this track", "AbortError"));
+    }
+  }
+
+  /** Ends all. */
+  stop(reason: Error): void {
+    for (const opening of this.#running.values()) opening.fill.stop(reason);
+  }
+
+  #join(want: Want): Opening {
+    const key = `${trackKey(want)}\n${want.quality ?? ""}`;
+    const running = this.#running.get(key);
+    if (running !== undefined && !running.fill.signal.aborted) {
+      const level = want.level ?? Priority.playback;
+      if (level < running.fill.urgency.level) running.fill.urgency.level = level;
+      return running;
+    }
+    const opening: Opening = {
+      fill: firstFill(want, want.position),
+      promise: Promise.resolve()
+        .then(() => this.#open(opening, want))
+        .finally(() => {
+          opening.done = true;
+          if (this.#running.get(key) === opening) this.#running.delete(key);
+        }),
+      waiting: 0,
+      done: false,
+    };
+    opening.promise.catch(() => {});
+    this.#running.set(key, opening);
+    return opening;
+  }
+
+  async #open(opening: Opening, want: Want): Promise<Found> {
+    const { clock, upstream, establish } = this.#options;
+    const began = clock.now();
+    let opened = await opening.fill.open(upstream);
+    if (opened.validator === undefined && want.position > 0) {
+      // Past the end, an upstream says how long the resource is but not which: that takes a byte that exists.
+      await opened[Symbol.asyncDispose]();
+      opening.fill = firstFill(want, 0);
+      opened = await opening.fill.open(upstream);
+    }
+    const upstreamMs = clock.now() - began;
+    const { resolveMs } = opening.fill.need;
+    try {
+      const variant = await establish(opened, want);
+      // The caller takes hold of it in a later turn: the fill keeps it alive until then.
+      variant.adopt(opening.fill, opened);
+      return { variant, upstreamMs, ...(resolveMs === undefined ? {} : { resolveMs }) };
+    } catch (error) {
+      await opened[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+}
+
+/** What failed before is a better reason than that it took too long. */
+function reasonToGive(error: unknown, { need }: Fill): unknown {
+  return isAfterbayError(error, "upstream-timeout") ? (need.lastFailure ?? error) : error;
+}
+
+function firstFill({ source, id, quality, level }: Want, position: number): Fill {
+  const fill = new Fill({ source, id, position, ...(quality === undefined ? {} : { quality }) });
+  fill.urgency.level = level ?? Priority.playback;
+  return fill;
+}

@@ -1,0 +1,34 @@
+import type { TrackKey } from "../data-source/data-source.ts";
+import type { VariantName } from "./chunk-store.ts";
+import type { LiveVariant, VariantFacts } from "./live-variant.ts";
+import type { IndexEntry, TrackMeta } from "./track-index.ts";
+
+/** A track as it is stored. */
+export interface StoredTrack extends TrackKey {
+  readonly variant: string;
+  readonly facts: VariantFacts;
+  readonly meta: TrackMeta;
+  readonly bytes: number;
+  readonly complete: boolean;
+  readonly playedAt: number;
+}
+
+/** A stored variant; what is known of it while it lives counts before what the index says. */
+export function describe(entry: IndexEntry, live: LiveVariant | undefined): StoredTrack {
+  const { source, id, variant, facts, meta = {}, bytes, complete, playedAt } = entry;
+  return {
+    source,
+    id,
+    variant,
+    facts: live?.facts ?? facts,
+    meta,
+    bytes: live?.stored.bytes ?? bytes,
+    complete: live?.complete ?? complete,
+    playedAt,
+  };
+}
+
+/** The name alone of what has one. */
+export function nameOf({ source, id, variant }: VariantName): VariantName {
+  return { source, id, variant };
+}
