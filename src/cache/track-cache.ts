@@ -183,9 +183,10 @@ export class TrackCache {
     return newest === undefined ? undefined : describe(newest[1], this.#live.get(newest[0]));
   }
 
-  /** The spans of a stored track, whether it is in use or not. */
+  /** The spans of a stored track, whether it is in use or not; none of one that has gone meanwhile. */
   async spans(track: StoredTrack): Promise<{ start: number; end: number }[]> {
-    return (await this.#live.revive(stemOf(track))).stored.spans();
+    const stem = stemOf(track);
+    return this.#options.index.get(stem) === undefined ? [] : (await this.#live.revive(stem)).stored.spans();
   }
 
   /** The file that holds a track's bytes, where the store keeps files. */

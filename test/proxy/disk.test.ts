@@ -1,6 +1,5 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import {
   appendFile,
@@ -15,9 +14,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { crc32 } from "../../src/cache/crc32.ts";
 import { type Clock, systemClock } from "../../src/data-source/clock.ts";
@@ -25,12 +22,10 @@ import { assertBytes } from "../helpers/assert-bytes.ts";
 import { request } from "../helpers/http-client.ts";
 import { eventually, openFiles, tmpDir, type TmpDir } from "../helpers/process.ts";
 import { type Rig, type RigOptions, startRig } from "../helpers/rig.ts";
-import { startUpstream } from "../helpers/scripted-upstream.ts";
 
 const MiB = 1024 ** 2;
 const CHUNK = 512 * 1024;
 const SIZE = 3 * MiB + 12_345;
-const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 let rig: Rig;
 let dir: TmpDir;
@@ -196,69 +191,6 @@ describe("D1: a disk that refuses writes", () => {
     } finally {
       await rig.close();
     }
-  });
-});
-
-describe("D2: SIGKILL", () => {
-  const children: ChildProcess[] = [];
-  afterEach(() => {
-    for (const child of children) child.kill("SIGKILL");
-  });
-
-  async function serve(origin: string): Promise<{ port: number; kill: () => Promise<void> }> {
-    const argv = ["serve", "--source", `u=url:${origin}/{id}`, "--cache-dir", dir.path, "--json", "--port", "0"];
-    const child = spawn(process.execPath, [program, ...argv], { stdio: ["ignore", "pipe", "inherit"] });
-    children.push(child);
-    const [line] = await once(createInterface(child.stdout), "line");
-    const exited = once(child, "exit");
-    const kill = async (): Promise<void> => {
-      child.kill("SIGKILL");
-      await exited;
-    };
-    return { port: Number(new URL(JSON.parse(String(line)).url).port), kill };
-  }
-
-  test("D2: killed in the middle of fills, it starts clean, serves only exact bytes, and lost at most 250 ms", async () => {
-    await using up = await startUpstream();
-    up.resource("song", { size: 8 * MiB });
-    up.script("song", [{ do: { pace: 2 * MiB } }]);
-    const losses: number[] = [];
-    let server = await serve(up.origin);
-    for (let round = 0; round < 5; round += 1) {
-      const began = round * MiB;
-      const heard: { at: number; bytes: number }[] = [];
-      const playing = request({
-        port: server.port,
-        path: "/stream/song",
-        headers: { range: `bytes=${began}-` },
-        onProgress: (bytes) => heard.push({ at: performance.now(), bytes }),
-      }).catch(() => undefined);
-      await delay(450 + round * 37);
-      const killedAt = performance.now();
-      await server.kill();
-      const broken = await playing;
-      if (broken !== undefined) assertBytes(broken.body, up.bytes("song", began, began + broken.body.length));
-
-      server = await serve(up.origin);
-      const got = await request({ port: server.port, path: "/api/tracks/u/song" });
-      const { spans } = JSON.parse(Buffer.from(got.body).toString()) as { spans: [number, number][] };
-      up.reset();
-      for (const [first, end] of spans) {
-        const headers = { range: `bytes=${first}-${end - 1}` };
-        const kept = await request({ port: server.port, path: "/stream/song?offline=1", headers });
-        expect(kept.status).toBe(206);
-        assertBytes(kept.body, up.bytes("song", first, end));
-      }
-      expect(up.requests("song")).toHaveLength(0);
-      const stored = (spans.find(([first, end]) => first <= began && end > began)?.[1] ?? began) - began;
-      const lost = heard.find(({ bytes }) => bytes > stored);
-      losses.push(lost === undefined ? 0 : killedAt - lost.at);
-    }
-    await server.kill();
-    losses.sort((a, b) => a - b);
-    console.log(`D2: lost what came in the last ${losses.map(Math.round).join(", ")} ms`);
-    // A machine that is too busy runs timers late: one of the five may be.
-    expect(losses.at(-2)).toBeLessThan(250);
   });
 });
 

@@ -1,21 +1,11 @@
 import { afterEach, expect, test } from "vitest";
 import { assertBytes } from "../helpers/assert-bytes.ts";
 import { eventually, openFiles } from "../helpers/process.ts";
+import { seeded } from "../helpers/random.ts";
 import { type Rig, startRig } from "../helpers/rig.ts";
 import type { Rule } from "../helpers/scripted-upstream.ts";
 
 const KiB = 1024;
-/** A seeded generator (mulberry32): a failing run can be repeated. */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 const SIZES = [0, 1, 700, 64 * KiB, 512 * KiB - 1, 512 * KiB, 512 * KiB + 1, 1024 * KiB, 1_700_000, 3_000_001];
 const FAULTS: readonly Rule["do"][] = [
   { reset: 40_000 },
@@ -41,7 +31,7 @@ afterEach(() => rig.close());
 test.each(process.env.SEEDS?.split(",").map(Number) ?? [1, 2, 3, 4])(
   "any readers on any tracks over a faulty upstream get the truth or a cut, seed %i",
   async (seed) => {
-    const random = generator(seed);
+    const random = seeded(seed);
     const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
     rig = await startRig({ random });
     for (const [n, size] of SIZES.entries()) {
