@@ -177,8 +177,8 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   // All sources share the order of urgency: prefetch of one gives way to playback of another.
   const shared = { clock, agent, scheduler: new Scheduler(clock) };
   const cache: TrackCache = new TrackCache({
-    store: new FileChunkStore(dir.root),
-    index: new TrackIndex(join(dir.root, "index.log"), (error) => cache.onStorageError(error)),
+    store: new FileChunkStore(dir.root, clock),
+    index: new TrackIndex(join(dir.root, "index.log"), (error) => cache.onStorageError(error), clock),
     upstream: bySource(new Map(sources.map((source) => [source.key, pipeline(source, options, shared)]))),
     clock,
     log,
@@ -385,7 +385,7 @@ function pipeline(
     log.debug({ source: key, ms: Math.round(ms), ok }, "Resolved");
   const resolved = windowing(rangeFallback(http({ dispatcher: agent, clock })), windows);
   const named = resolving(resolved, { resolver, uriCache: new MemoryUriCache(clock), clock, validate, onResolve });
-  return prioritized(retrying(refreshing(overlapping(named)), { clock, random }), { scheduler });
+  return prioritized(retrying(refreshing(overlapping(named)), { clock, random }), { scheduler, clock });
 }
 
 function bySource(sources: ReadonlyMap<string, DataSource>): DataSource {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { type Clock, systemClock } from "../data-source/clock.ts";
 import { CHUNK_SIZE } from "../data-source/data-source.ts";
 import type { ChunkStore, StoredVariant, VariantName } from "./chunk-store.ts";
 import { crc32 } from "./crc32.ts";
@@ -33,15 +34,17 @@ export function variantPath(root: string, stem: string): string {
  */
 export class FileChunkStore implements ChunkStore {
   readonly #root: string;
+  readonly #clock: Clock;
 
   /** `root` is the folder of this format's version. */
-  constructor(root: string) {
+  constructor(root: string, clock: Clock = systemClock) {
     this.#root = root;
+    this.#clock = clock;
   }
 
   async open(name: VariantName): Promise<StoredVariant> {
     const path = variantPath(this.#root, stemOf(name));
-    const variant = new FileVariant(path, name);
+    const variant = new FileVariant(path, name, this.#clock);
     // For most that are opened nothing is stored yet, and a listener waits: no turn of the thread pool for that.
     if (existsSync(`${path}.map`)) await variant.load();
     return variant;
@@ -72,12 +75,15 @@ class FileVariant extends PieceTable implements StoredVariant {
   #titled = false;
   /** The data file was exported as a hard link: its bytes are checked at every reading. */
   #shared = false;
-  #mapTimer: NodeJS.Timeout | undefined;
+  readonly #clock: Clock;
+  /** Cancels the timer, if it runs. */
+  #mapTimer: (() => void) | undefined;
   /** Why records could not be written in the background: the next write must not look as if all were well. */
   #mapError: unknown;
 
-  constructor(path: string, { source, id, variant }: VariantName) {
+  constructor(path: string, { source, id, variant }: VariantName, clock: Clock) {
     super();
+    this.#clock = clock;
     this.#title = `= ${JSON.stringify([source, id, variant])}`;
     this.#data = new DataFile(`${path}.data`, {
       onLength: (length) => this.#onLength(length),
@@ -151,7 +157,7 @@ class FileVariant extends PieceTable implements StoredVariant {
   }
 
   async flush(): Promise<void> {
-    clearTimeout(this.#mapTimer);
+    this.#mapTimer?.();
     this.#mapTimer = undefined;
     this.#mapError = undefined;
     try {
@@ -228,8 +234,7 @@ class FileVariant extends PieceTable implements StoredVariant {
     this.#map.append(line);
     if (this.#mapTimer !== undefined) return;
     // A record that is lost costs its piece; a lost removal is found again by the checksum.
-    this.#mapTimer = setTimeout(() => void this.flush().catch(() => {}), MAP_DELAY_MS);
-    this.#mapTimer.unref();
+    this.#mapTimer = this.#clock.after(MAP_DELAY_MS, () => void this.flush().catch(() => {}));
   }
 
   /** The data file ends here. */

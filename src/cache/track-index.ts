@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { type Clock, systemClock } from "../data-source/clock.ts";
 import type { TrackKey } from "../data-source/data-source.ts";
 import { LineLog } from "./line-log.ts";
 import type { VariantFacts } from "./live-variant.ts";
@@ -72,11 +73,14 @@ export class TrackIndex {
   /** The log as it was read, or what of it is needed. */
   #text: ArrayBufferLike = new ArrayBuffer(0);
   #bytes = 0;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #clock: Clock;
+  /** Cancels the timer, if it runs. */
+  #timer: (() => void) | undefined;
   #failing = false;
 
   /** `onError` is told when the log cannot be read, or cannot be written any more though the disk is not full. */
-  constructor(path: string, onError: (error: unknown) => void) {
+  constructor(path: string, onError: (error: unknown) => void, clock: Clock = systemClock) {
+    this.#clock = clock;
     this.#path = path;
     this.#log = new LineLog(path, this, SLACK);
     this.#onError = onError;
@@ -153,7 +157,7 @@ export class TrackIndex {
   }
 
   async flush(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#timer?.();
     this.#timer = undefined;
     try {
       await this.#log.flush();
@@ -251,12 +255,12 @@ export class TrackIndex {
   }
 
   #flushAfter(ms: number): void {
-    this.#timer ??= setTimeout(() => {
+    this.#timer ??= this.#clock.after(ms, () => {
       this.flush().catch((error: unknown) => {
         this.#fail(error);
         this.#flushAfter(RETRY_MS);
       });
-    }, ms).unref();
+    });
   }
 
   #fail(error: unknown): void {

@@ -24,23 +24,26 @@ export interface Answer {
 const NOT_AUDIO =
   /^(text\/|multipart\/byteranges|application\/(json|xml|xhtml|javascript|dash|vnd\.apple\.mpegurl|x-mpegurl|[\w.-]+\+(json|xml)))/i;
 
-/** Holds an answer against what was asked. Throws an AfterbayError, having freed the body, if it does not fit. */
-export function judgeAnswer(exchange: HttpExchange, spec: ResolvedSpec, url: URL): Answer {
+/**
+ * Holds an answer against what was asked. Throws an AfterbayError, having freed the body, if it does not fit. `wallNow`,
+ * epoch ms, is what a date in Retry-After is held against.
+ */
+export function judgeAnswer(exchange: HttpExchange, spec: ResolvedSpec, url: URL, wallNow: number): Answer {
   try {
-    return judge(exchange, spec, url);
+    return judge(exchange, spec, url, wallNow);
   } catch (error) {
     exchange.finish();
     throw error;
   }
 }
 
-function judge(exchange: HttpExchange, spec: ResolvedSpec, url: URL): Answer {
+function judge(exchange: HttpExchange, spec: ResolvedSpec, url: URL, wallNow: number): Answer {
   const { statusCode: status, headers } = exchange;
   const header = (name: string): string | undefined => {
     const value = headers[name];
     return Array.isArray(value) ? value[0] : value;
   };
-  if (status !== 200 && status !== 206) throw statusError(status, header);
+  if (status !== 200 && status !== 206) throw statusError(status, header, wallNow);
   const encodings = [header("content-encoding") ?? "", header("transfer-encoding") ?? ""];
   if (encodings.some((encoding) => !/^(|identity|chunked)$/i.test(encoding.trim()))) {
     throw new AfterbayError("wrong-answer", "The upstream sent an encoded body", { status });
@@ -92,7 +95,7 @@ function variantDetail(variant: string | undefined): { variant?: string } {
   return variant === undefined ? {} : { variant };
 }
 
-function statusError(status: number, header: (name: string) => string | undefined): AfterbayError {
+function statusError(status: number, header: (name: string) => string | undefined, wallNow: number): AfterbayError {
   const details = { status };
   if (status === 416) {
     const size = /^bytes \*\/(\d+)$/i.exec(header("content-range")?.trim() ?? "")?.[1];
@@ -105,7 +108,7 @@ function statusError(status: number, header: (name: string) => string | undefine
     return new AfterbayError("url-refused", `The upstream refused the request (${status})`, details);
   }
   if (status === 408 || status === 425 || status === 429 || status >= 500) {
-    const wait = retryAfterMs(header("retry-after"), Date.now());
+    const wait = retryAfterMs(header("retry-after"), wallNow);
     return new AfterbayError("transient", `The upstream failed (${status})`, {
       ...details,
       ...(wait === undefined ? {} : { retryAfterMs: wait }),

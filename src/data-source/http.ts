@@ -31,7 +31,7 @@ export function http({ dispatcher, clock }: HttpOptions): DataSource<ResolvedSpe
       const { controller, unlink } = linkedController(signal);
       const watch = new StallWatch(clock, spec, controller);
       try {
-        const answer = await request(dispatcher, spec, controller.signal, watch);
+        const answer = await request({ dispatcher, clock }, spec, controller.signal, watch);
         return opened(answer, spec, controller, watch, unlink);
       } catch (error) {
         watch.stop();
@@ -45,7 +45,7 @@ export function http({ dispatcher, clock }: HttpOptions): DataSource<ResolvedSpe
 }
 
 async function request(
-  dispatcher: Dispatcher,
+  { dispatcher, clock }: HttpOptions,
   spec: ResolvedSpec,
   signal: AbortSignal,
   watch: StallWatch,
@@ -71,7 +71,7 @@ async function request(
     watch.received();
     const location = response.headers.location;
     if (![301, 302, 303, 307, 308].includes(response.statusCode) || typeof location !== "string") {
-      return judgeAnswer(response, spec, first);
+      return judgeAnswer(response, spec, first, clock.wall());
     }
     response.finish();
     if (hop === MAX_REDIRECTS) throw new AfterbayError("wrong-answer", "The upstream redirects too often");

@@ -1,5 +1,6 @@
 import { AfterbayError, isAfterbayError } from "../errors.ts";
 import { linkedController } from "./aborting.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import { type DataSource, type DataSpec, type Opened, Priority, Urgency } from "./data-source.ts";
 import { withBody } from "./opened.ts";
 import { openResuming } from "./resuming.ts";
@@ -8,13 +9,18 @@ import type { Applicant, Scheduler } from "./scheduler.ts";
 /** An upstream goes on sending until it notices that a request was cut: its place is given to nobody before, ms. */
 const NOTICE_MS = 10;
 
+export interface PrioritizedOptions {
+  readonly scheduler: Scheduler;
+  readonly clock?: Clock;
+}
+
 /**
  * Makes every upstream request wait for its turn at the scheduler, and gives way when more urgent work comes: the
  * request is ended, and goes on at the next byte when its turn has come again.
  */
-export function prioritized(upstream: DataSource, { scheduler }: { scheduler: Scheduler }): DataSource {
+export function prioritized(upstream: DataSource, options: PrioritizedOptions): DataSource {
   const yielding: DataSource = {
-    open: (spec, { signal }) => openYielding(upstream, scheduler, spec, signal),
+    open: (spec, { signal }) => openYielding(upstream, options, spec, signal),
   };
   return {
     open: (spec, { signal }) =>
@@ -26,7 +32,7 @@ export function prioritized(upstream: DataSource, { scheduler }: { scheduler: Sc
 
 async function openYielding(
   upstream: DataSource,
-  scheduler: Scheduler,
+  { scheduler, clock = systemClock }: PrioritizedOptions,
   spec: DataSpec,
   signal: AbortSignal,
 ): Promise<Opened> {
@@ -58,7 +64,7 @@ async function openYielding(
         },
         release(cut) {
           over = true;
-          if (cut) setTimeout(release, NOTICE_MS).unref();
+          if (cut) clock.after(NOTICE_MS, release);
           else release();
           demand?.release(cut);
         },
