@@ -119,6 +119,7 @@ export class Fill {
     this.sequential ||= !opened.ranged;
     this.#writer = new PieceWriter(
       variant.stored,
+      variant,
       (bytes) => {
         variant.onStored(bytes);
         this.#trim();

@@ -41,7 +41,8 @@ export interface LiveVariantHooks {
   /** False while the disk refuses writes. */
   isStoring(): boolean;
   now(): number;
-  after(ms: number, act: () => void): void;
+  /** The returned function cancels. */
+  after(ms: number, act: () => void): () => void;
 }
 
 export interface LiveVariantOptions {
@@ -253,8 +254,8 @@ export class LiveVariant {
 
   // What fills ask.
 
-  after(ms: number, act: () => void): void {
-    this.#hooks.after(ms, act);
+  after(ms: number, act: () => void): () => void {
+    return this.#hooks.after(ms, act);
   }
 
   isWaitedFor(fill: Fill): boolean {

@@ -165,12 +165,17 @@ export class LiveVariants {
     });
   }
 
-  #later(ms: number, act: () => void): void {
-    const cancel = this.#options.clock.after(ms, () => {
+  #later(ms: number, act: () => void): () => void {
+    const stop = this.#options.clock.after(ms, () => {
       this.#timers.delete(cancel);
       act();
     });
+    const cancel = (): void => {
+      this.#timers.delete(cancel);
+      stop();
+    };
     this.#timers.add(cancel);
+    return cancel;
   }
 
   /** Work that nobody waits for but {@link close}. */

@@ -1,3 +1,4 @@
+import type { Clock } from "../data-source/clock.ts";
 import { CHUNK_SIZE, KiB } from "../data-source/data-source.ts";
 import type { StoredVariant } from "./chunk-store.ts";
 
@@ -12,17 +13,25 @@ const FLUSH_MS = 150;
  */
 export class PieceWriter {
   readonly #stored: StoredVariant;
+  readonly #clock: Pick<Clock, "after">;
   readonly #onStored: (bytes: number) => void;
   readonly #onError: (error: unknown) => void;
   #start = 0;
   #parts: Uint8Array[] = [];
   #length = 0;
-  #timer: NodeJS.Timeout | undefined;
+  /** Cancels the timer, if it runs. */
+  #timer: (() => void) | undefined;
   #chain: Promise<void> = Promise.resolve();
   #pendingBytes = 0;
 
-  constructor(stored: StoredVariant, onStored: (bytes: number) => void, onError: (error: unknown) => void) {
+  constructor(
+    stored: StoredVariant,
+    clock: Pick<Clock, "after">,
+    onStored: (bytes: number) => void,
+    onError: (error: unknown) => void,
+  ) {
     this.#stored = stored;
+    this.#clock = clock;
     this.#onStored = onStored;
     this.#onError = onError;
   }
@@ -48,14 +57,13 @@ export class PieceWriter {
       if (at % PIECE_SIZE === 0) this.cut();
     }
     if (this.#length > 0 && this.#timer === undefined) {
-      this.#timer = setTimeout(() => this.cut(), FLUSH_MS);
-      this.#timer.unref();
+      this.#timer = this.#clock.after(FLUSH_MS, () => this.cut());
     }
   }
 
   /** Writes what is collected, though the piece is not full. */
   cut(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.();
     this.#timer = undefined;
     if (this.#length === 0) return;
     const start = this.#start;

@@ -4,6 +4,7 @@ import { beforeEach, expect, it } from "vitest";
 import type { StoredVariant } from "../../src/cache/chunk-store.ts";
 import { MemoryChunkStore } from "../../src/cache/memory-store.ts";
 import { PieceWriter } from "../../src/cache/piece-writer.ts";
+import { systemClock } from "../../src/data-source/clock.ts";
 import { CHUNK_SIZE } from "../../src/data-source/data-source.ts";
 import { assertBytes } from "../helpers/assert-bytes.ts";
 import { read } from "../helpers/chunk-store-contract.ts";
@@ -34,6 +35,7 @@ beforeEach(async () => {
 const writer = (): PieceWriter =>
   new PieceWriter(
     stored,
+    systemClock,
     (bytes) => (gained += bytes),
     (error) => errors.push(error),
   );
