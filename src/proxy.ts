@@ -9,18 +9,9 @@ import { TrackIndex } from "./cache/track-index.ts";
 import { createGuardedConnector } from "./data-source/addresses.ts";
 import { type Clock, systemClock } from "./data-source/clock.ts";
 import { type DataSource, MiB, type Quality, type TrackKey } from "./data-source/data-source.ts";
-import { http } from "./data-source/http.ts";
-import { overlapping } from "./data-source/overlapping.ts";
-import { prioritized } from "./data-source/prioritized.ts";
-import { rangeFallback } from "./data-source/range-fallback.ts";
-import { refreshing } from "./data-source/refreshing.ts";
 import type { Resolution, Resolver } from "./data-source/resolution.ts";
-import { resolving } from "./data-source/resolving.ts";
-import { retrying } from "./data-source/retrying.ts";
+import { bySource, sourcePipeline } from "./data-source/default-pipeline.ts";
 import { Scheduler } from "./data-source/scheduler.ts";
-import { MemoryUriCache } from "./data-source/uri-cache.ts";
-import { WindowLimits } from "./data-source/window-limits.ts";
-import { windowing } from "./data-source/windowing.ts";
 import { abortReason, AfterbayError, ConfigError } from "./errors.ts";
 import { Events, type Listener, type ProxyEvents } from "./events.ts";
 import { Catalogue } from "./http/catalogue.ts";
@@ -174,12 +165,17 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     // A track's next window goes over the connection of the one before.
     keepAliveTimeout: 10_000,
   });
-  // All sources share the order of urgency: prefetch of one gives way to playback of another.
-  const shared = { clock, agent, scheduler: new Scheduler(clock) };
+  const { validate, maxWindow, random = Math.random } = options;
+  const shared = { clock, dispatcher: agent, scheduler: new Scheduler(clock), validate, maxWindow, random };
+  const upstreamOf = ({ key, resolver }: ProxySource): DataSource =>
+    sourcePipeline(resolver, {
+      ...shared,
+      onResolve: ({ ms, ok }) => log.debug({ source: key, ms: Math.round(ms), ok }, "Resolved"),
+    });
   const cache: TrackCache = new TrackCache({
     store: new FileChunkStore(dir.root, clock),
     index: new TrackIndex(join(dir.root, "index.log"), (error) => cache.onStorageError(error), clock),
-    upstream: bySource(new Map(sources.map((source) => [source.key, pipeline(source, options, shared)]))),
+    upstream: bySource(new Map(sources.map((source) => [source.key, upstreamOf(source)]))),
     clock,
     log,
     budget: options.cacheSize,
@@ -364,36 +360,4 @@ function describe(error: unknown): { name: string; at: string | undefined } {
 
 function badName(): AfterbayError {
   return new AfterbayError("bad-request", "This cannot be a track's name");
-}
-
-/** The way to one source's upstream: the first listed layer is the outermost. */
-function pipeline(
-  { key, resolver }: ProxySource,
-  options: ProxyOptions,
-  { clock, agent, scheduler }: { clock: Clock; agent: Agent; scheduler: Scheduler },
-): DataSource {
-  const { validate, log, random = Math.random } = options;
-  const maxWindow = Math.min(
-    resolver.maxWindow ?? Number.POSITIVE_INFINITY,
-    options.maxWindow ?? Number.POSITIVE_INFINITY,
-  );
-  const windows = {
-    limits: new WindowLimits(clock),
-    ...(Number.isFinite(maxWindow) ? { maxWindow } : {}),
-  };
-  const onResolve = ({ ms, ok }: { ms: number; ok: boolean }): void =>
-    log.debug({ source: key, ms: Math.round(ms), ok }, "Resolved");
-  const resolved = windowing(rangeFallback(http({ dispatcher: agent, clock })), windows);
-  const named = resolving(resolved, { resolver, uriCache: new MemoryUriCache(clock), clock, validate, onResolve });
-  return prioritized(retrying(refreshing(overlapping(named)), { clock, random }), { scheduler, clock });
-}
-
-function bySource(sources: ReadonlyMap<string, DataSource>): DataSource {
-  return {
-    async open(spec, options) {
-      const source = sources.get(spec.source);
-      if (source === undefined) throw new AfterbayError("not-found", "There is no such source");
-      return await source.open(spec, options);
-    },
-  };
 }
