@@ -35,7 +35,8 @@ export type {
   ResolveRequest,
   Resolver,
 } from "./data-source/resolution.ts";
-export { resolving, type ResolvingOptions } from "./data-source/resolving.ts";
+export type { ResolvingOptions } from "./data-source/resolver-calls.ts";
+export { resolving } from "./data-source/resolving.ts";
 export { retrying, type RetryingOptions } from "./data-source/retrying.ts";
 export { Scheduler } from "./data-source/scheduler.ts";
 export { MemoryUriCache, type UriCache } from "./data-source/uri-cache.ts";
