@@ -12,8 +12,9 @@ const high = [...middle, "http", "prefetch"];
 const mayImport = {
   errors: [],
   sizes: [],
+  durations: [],
   // An upstream of its own: what it serves must not depend on what is tested with it.
-  chaos: [],
+  chaos: ["errors", "sizes", "durations"],
   "data-directory": [],
   version: [],
   "data-source": ["errors"],
@@ -28,7 +29,18 @@ const mayImport = {
   library: [...high, "proxy", "resolvers", "events", "sizes", "data-directory", "version"],
   player: [...high, "pipeline", "proxy"],
   index: [...high, "pipeline", "proxy", "resolvers", "events", "library"],
-  cli: [...high, "pipeline", "proxy", "player", "resolvers", "chaos", "sizes", "data-directory", "version"],
+  cli: [
+    ...high,
+    "pipeline",
+    "proxy",
+    "player",
+    "resolvers",
+    "chaos",
+    "sizes",
+    "durations",
+    "data-directory",
+    "version",
+  ],
 };
 
 const importPattern = /\b(?:from|import)\s*\(?\s*["'](\.[^"'\n]*)["']/g;

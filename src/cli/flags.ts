@@ -1,5 +1,5 @@
 import { parseAllowedHost, parseAllowedOrigin } from "../http/doors.ts";
-import { parseDuration } from "./durations.ts";
+import { parseDuration } from "../durations.ts";
 import { parseSize } from "../sizes.ts";
 
 type JsonType = "string" | "number" | "boolean" | "list";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { dataDirectory } from "../../src/data-directory.ts";
-import { parseDuration } from "../../src/cli/durations.ts";
+import { parseDuration } from "../../src/durations.ts";
 import { parseSize } from "../../src/sizes.ts";
 
 describe("sizes", () => {
