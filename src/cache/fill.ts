@@ -41,6 +41,12 @@ interface LeavingReader {
   readonly patient: boolean;
 }
 
+/**
+ * Told of each need that a reading comes to wait for. `joined` is the priority of what had been begun for others; undefined
+ * where it was begun for this one.
+ */
+export type OnFollow = (need: Need, joined: Priority | undefined) => void;
+
 /** What a fill needs to be told before the variant it belongs to is known. */
 export interface FillStart extends TrackKey {
   readonly position: number;
@@ -53,7 +59,7 @@ export interface FillStart extends TrackKey {
  */
 export class Fill {
   readonly start: FillStart;
-  readonly need = new Need();
+  readonly need: Need;
   readonly urgency = new Urgency(Priority.playback);
   /** The next byte to arrive. */
   position: number;
@@ -71,6 +77,7 @@ export class Fill {
   readonly #controller = new AbortController();
   #variant: LiveVariant | undefined;
   #writer: PieceWriter | undefined;
+  #followed = false;
   #windows = 0;
   /** True while the next window waits for a reader to come near. */
   #idle = false;
@@ -84,8 +91,10 @@ export class Fill {
   /** Resolved whenever readers or storage move. */
   #moved = deferred();
 
-  constructor(start: FillStart) {
+  /** `now` is monotonic ms. */
+  constructor(start: FillStart, now: () => number) {
     this.start = start;
+    this.need = new Need(now);
     this.position = start.position;
   }
 
@@ -96,6 +105,12 @@ export class Fill {
   /** Says which variant it fills. */
   attach(variant: LiveVariant): void {
     this.#variant = variant;
+  }
+
+  /** Someone comes to wait for it. */
+  follow(onFollow: OnFollow | undefined): void {
+    onFollow?.(this.need, this.#followed ? this.urgency.level : undefined);
+    this.#followed = true;
   }
 
   /** Opens the upstream. Rejects with an AfterbayError, or the reason given to {@link stop}. */

@@ -338,7 +338,8 @@ export class LiveVariant {
     const { source, id } = this.name;
     const { quality } = this.#options;
     const start = this.unnamed ? this.#resumePoint(position) : position;
-    const fill = new Fill({ source, id, position: start, ...(quality === undefined ? {} : { quality }) });
+    const about = { source, id, position: start, ...(quality === undefined ? {} : { quality }) };
+    const fill = new Fill(about, () => this.#hooks.now());
     fill.attach(this);
     fill.sequential = this.unnamed;
     for (const other of this.#fills) {

@@ -1,4 +1,5 @@
 import { Priority, type Quality, type TrackKey } from "../data-source/data-source.ts";
+import type { Fill, OnFollow } from "./fill.ts";
 import type { LiveVariant } from "./live-variant.ts";
 import type { VariantReader } from "./variant-reader.ts";
 
@@ -13,6 +14,7 @@ export interface Want extends TrackKey {
   readonly offline?: boolean;
   readonly level?: Priority;
   readonly signal: AbortSignal;
+  readonly onFollow?: OnFollow;
 }
 
 /** A track whose variant is known. */
@@ -28,8 +30,11 @@ export interface OpenTrack {
   close(): void;
 }
 
-/** Opens a variant for someone; it stays alive until that is closed and what is read of it has ended. */
-export function openTrack(variant: LiveVariant, want: Want, timing: OpenTrack["timing"]): OpenTrack {
+/**
+ * Opens a variant for someone; it stays alive until that is closed and what is read of it has ended. `fill` is the one
+ * that was waited for already, to learn which variant it is.
+ */
+export function openTrack(variant: LiveVariant, want: Want, timing: OpenTrack["timing"], fill?: Fill): OpenTrack {
   const release = variant.hold();
   return {
     variant,
@@ -41,6 +46,8 @@ export function openTrack(variant: LiveVariant, want: Want, timing: OpenTrack["t
         level: want.level ?? Priority.playback,
         signal: want.signal,
         reuseBuffer,
+        ...(fill === undefined ? {} : { fill }),
+        ...(want.onFollow === undefined ? {} : { onFollow: want.onFollow }),
         ...(want.offline === undefined ? {} : { offline: want.offline }),
       }),
     close: release,

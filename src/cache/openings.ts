@@ -17,6 +17,7 @@ export interface OpeningsOptions {
 /** What an opening found, and how long that took, ms. */
 export interface Found {
   readonly variant: LiveVariant;
+  readonly fill: Fill;
   readonly resolveMs?: number;
   readonly upstreamMs: number;
 }
@@ -64,11 +65,12 @@ export class Openings {
     const running = this.#running.get(key);
     if (running !== undefined && !running.fill.signal.aborted) {
       const level = want.level ?? Priority.playback;
+      running.fill.follow(want.onFollow);
       if (level < running.fill.urgency.level) running.fill.urgency.level = level;
       return running;
     }
     const opening: Opening = {
-      fill: firstFill(want, want.position),
+      fill: this.#firstFill(want, want.position),
       promise: Promise.resolve()
         .then(() => this.#open(opening, want))
         .finally(() => {
@@ -83,6 +85,14 @@ export class Openings {
     return opening;
   }
 
+  #firstFill({ source, id, quality, level, onFollow }: Want, position: number): Fill {
+    const { clock } = this.#options;
+    const fill = new Fill({ source, id, position, ...(quality === undefined ? {} : { quality }) }, () => clock.now());
+    fill.urgency.level = level ?? Priority.playback;
+    fill.follow(onFollow);
+    return fill;
+  }
+
   async #open(opening: Opening, want: Want): Promise<Found> {
     const { clock, upstream, establish } = this.#options;
     const began = clock.now();
@@ -90,7 +100,7 @@ export class Openings {
     if (opened.validator === undefined && want.position > 0) {
       // Past the end, an upstream says how long the resource is but not which: that takes a byte that exists.
       await opened[Symbol.asyncDispose]();
-      opening.fill = firstFill(want, 0);
+      opening.fill = this.#firstFill(want, 0);
       opened = await opening.fill.open(upstream);
     }
     const upstreamMs = clock.now() - began;
@@ -99,7 +109,7 @@ export class Openings {
       const variant = await establish(opened, want);
       // The caller takes hold of it in a later turn: the fill keeps it alive until then.
       variant.adopt(opening.fill, opened);
-      return { variant, upstreamMs, ...(resolveMs === undefined ? {} : { resolveMs }) };
+      return { variant, fill: opening.fill, upstreamMs, ...(resolveMs === undefined ? {} : { resolveMs }) };
     } catch (error) {
       await opened[Symbol.asyncDispose]();
       throw error;
@@ -110,10 +120,4 @@ export class Openings {
 /** What failed before is a better reason than that it took too long. */
 function reasonToGive(error: unknown, { need }: Fill): unknown {
   return isAfterbayError(error, "upstream-timeout") ? (need.lastFailure ?? error) : error;
-}
-
-function firstFill({ source, id, quality, level }: Want, position: number): Fill {
-  const fill = new Fill({ source, id, position, ...(quality === undefined ? {} : { quality }) });
-  fill.urgency.level = level ?? Priority.playback;
-  return fill;
 }

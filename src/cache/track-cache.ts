@@ -155,9 +155,9 @@ export class TrackCache {
       const current = await this.#current.find(want);
       if (current !== undefined) return openTrack(current, want, {});
       if (want.offline === true) throw new AfterbayError("not-cached", "This track is not in the cache");
-      const { variant, ...timing } = await this.#openings.wait(want);
+      const { variant, fill, ...timing } = await this.#openings.wait(want);
       // It may have gone idle and been released between the two turns of the event loop.
-      if (this.#live.get(variant.stem) === variant) return openTrack(variant, want, timing);
+      if (this.#live.get(variant.stem) === variant) return openTrack(variant, want, timing, fill);
     }
   }
 

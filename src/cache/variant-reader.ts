@@ -1,7 +1,7 @@
 import { AfterbayError, abortReason, isAfterbayError } from "../errors.ts";
 import { deferred } from "../data-source/aborting.ts";
 import { KiB, type Priority } from "../data-source/data-source.ts";
-import type { Fill } from "./fill.ts";
+import type { Fill, OnFollow } from "./fill.ts";
 import type { LiveVariant } from "./live-variant.ts";
 
 export interface ReaderOptions {
@@ -16,6 +16,9 @@ export interface ReaderOptions {
   /** The consumer is done with each chunk before it pulls the next: then one buffer serves the whole reading. */
   readonly reuseBuffer?: boolean;
   readonly now: () => number;
+  /** The fill that was waited for already, to learn which variant this is. */
+  readonly fill?: Fill;
+  readonly onFollow?: OnFollow;
 }
 
 /** Bytes given at once: what each of hundreds of slow readers holds. More would hardly be faster. */
@@ -26,6 +29,9 @@ const MAX_FRUITLESS = 3;
 /** Where the bytes of a reading came from, and how long it took to get the first. */
 export interface ReadingStats {
   diskBytes: number;
+  /** From what others had fetched, and was not on disk yet. */
+  memoryBytes: number;
+  /** From what this reading waited for. */
   upstreamBytes: number;
   /** Ms that the first byte took from the disk, and from the upstream with the resolver's share in it. */
   cacheMs?: number;
@@ -38,7 +44,7 @@ export interface ReadingStats {
  * Pulled: holds nothing but what it gave last.
  */
 export class VariantReader implements AsyncIterableIterator<Uint8Array> {
-  readonly stats: ReadingStats = { diskBytes: 0, upstreamBytes: 0 };
+  readonly stats: ReadingStats = { diskBytes: 0, memoryBytes: 0, upstreamBytes: 0 };
   readonly end: number;
   level: Priority;
   /** The next byte to give. */
@@ -62,6 +68,7 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
     this.position = options.start;
     this.end = options.end;
     this.level = options.level;
+    this.#lastFill = options.fill;
     options.signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
@@ -123,8 +130,10 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
       if (this.#options.signal.aborted) throw this.#reasonToEnd();
       if (this.#done || this.position >= this.end || this.#variant.endsAt(this.position)) return undefined;
       const room = Math.min(this.end - this.position, READ_SIZE);
-      const fresh = this.#variant.fromMemory(this.position, room);
-      if (fresh !== undefined) return this.#give(fresh, "upstream", began);
+      const awaited = this.#lastFill?.slice(this.position, room);
+      if (awaited !== undefined) return this.#give(awaited, "upstream", began);
+      const others = this.#variant.fromMemory(this.position, room);
+      if (others !== undefined) return this.#give(others, "memory", began);
       if (this.#variant.stored.contiguousEnd(this.position) > this.position) {
         if (this.#options.reuseBuffer === true) this.#buffer ??= Buffer.allocUnsafeSlow(READ_SIZE);
         const kept = await this.#variant.fromStore(this.position, room, this.#buffer);
@@ -149,6 +158,7 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
 
   async #waitFor(fill: Fill): Promise<void> {
     this.waitingFor = fill;
+    if (fill !== this.#lastFill) fill.follow(this.#options.onFollow);
     this.#lastFill = fill;
     const woken = this.#wake.promise;
     this.#variant.onReaderWaits();
@@ -166,14 +176,15 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
     }
   }
 
-  #give(bytes: Uint8Array, from: "disk" | "upstream", began: number): Uint8Array {
+  #give(bytes: Uint8Array, from: "disk" | "memory" | "upstream", began: number): Uint8Array {
     const now = this.#options.now();
     this.position += bytes.length;
     if (from === "disk") {
       this.stats.diskBytes += bytes.length;
       this.stats.cacheMs ??= now - began;
     } else {
-      this.stats.upstreamBytes += bytes.length;
+      if (from === "memory") this.stats.memoryBytes += bytes.length;
+      else this.stats.upstreamBytes += bytes.length;
       this.stats.upstreamMs ??= now - began;
     }
     this.#variant.onReaderMoved();

@@ -5,6 +5,8 @@ import type { Clock } from "./clock.ts";
 import type { DataSource, Opened, ResolvedSpec } from "./data-source.ts";
 import { type Answer, judgeAnswer } from "./http-answer.ts";
 import { HttpExchange } from "./http-exchange.ts";
+import type { Need } from "./need.ts";
+import { publicUrl, type WindowTrace } from "./trace.ts";
 
 export interface HttpOptions {
   /** An undici dispatcher whose connector judges addresses. */
@@ -30,15 +32,21 @@ export function http({ dispatcher, clock }: HttpOptions): DataSource<ResolvedSpe
     async open(spec, { signal }) {
       const { controller, unlink } = linkedController(signal);
       const watch = new StallWatch(clock, spec, controller);
+      let trace: WindowLog | undefined;
       try {
-        const answer = await request({ dispatcher, clock }, spec, controller.signal, watch);
-        return opened(answer, spec, controller, watch, unlink);
+        const url = new URL(spec.resolution.url);
+        trace = new WindowLog(spec, url);
+        const answer = await request({ dispatcher, clock }, spec, url, controller.signal, watch, trace);
+        return opened(answer, spec, controller, watch, trace, unlink);
       } catch (error) {
         watch.stop();
         unlink();
+        const failure = signal.aborted
+          ? abortReason(signal)
+          : asUpstreamError(controller.signal.aborted && watch.fired ? watch.error() : error);
+        trace?.end(failure);
         controller.abort();
-        if (signal.aborted) throw abortReason(signal);
-        throw asUpstreamError(controller.signal.aborted && watch.fired ? watch.error() : error);
+        throw failure;
       }
     },
   };
@@ -47,10 +55,11 @@ export function http({ dispatcher, clock }: HttpOptions): DataSource<ResolvedSpe
 async function request(
   { dispatcher, clock }: HttpOptions,
   spec: ResolvedSpec,
+  first: URL,
   signal: AbortSignal,
   watch: StallWatch,
+  trace: WindowLog,
 ): Promise<Answer> {
-  const first = new URL(spec.resolution.url);
   let url = first;
   let headers = requestHeaders(spec, first);
   for (let hop = 0; ; hop += 1) {
@@ -69,6 +78,7 @@ async function request(
       signal,
     );
     watch.received();
+    trace.answered(response.statusCode);
     const location = response.headers.location;
     if (![301, 302, 303, 307, 308].includes(response.statusCode) || typeof location !== "string") {
       return judgeAnswer(response, spec, first, clock.wall());
@@ -80,6 +90,7 @@ async function request(
       headers = Object.fromEntries(Object.entries(headers).filter(([name]) => !PERSONAL_HEADERS.has(name)));
     }
     url = next;
+    trace.redirected(next.host);
   }
 }
 
@@ -114,12 +125,14 @@ function opened(
   spec: ResolvedSpec,
   controller: AbortController,
   watch: StallWatch,
+  trace: WindowLog,
   unlink: () => void,
 ): Opened {
   let ended = false;
   let left = answer.length ?? Number.POSITIVE_INFINITY;
   let position = answer.start;
   const free = (): void => {
+    trace.end(ended || left === 0 ? undefined : abortReason(controller.signal));
     watch.stop();
     unlink();
     answer.exchange.destroy();
@@ -133,6 +146,7 @@ function opened(
         // A surplus after the range is ignored.
         const chunk = bytes.length > left ? bytes.subarray(0, left) : bytes;
         watch.received(chunk.length);
+        trace.received(chunk.length);
         left -= chunk.length;
         position += chunk.length;
         yield chunk;
@@ -143,9 +157,10 @@ function opened(
       ended = true;
       answer.exchange.finish();
     } catch (error) {
-      if (watch.fired) throw watch.error();
-      if (controller.signal.aborted) throw abortReason(controller.signal);
-      throw asUpstreamError(error);
+      const aborted = controller.signal.aborted ? abortReason(controller.signal) : undefined;
+      const failure = watch.fired ? watch.error() : (aborted ?? asUpstreamError(error));
+      trace.end(failure);
+      throw failure;
     } finally {
       free();
     }
@@ -176,6 +191,49 @@ function asUpstreamError(error: unknown): unknown {
     return new AfterbayError("unreachable", `The upstream cannot be reached (${code})`);
   }
   return new AfterbayError("transient", `The upstream's connection failed${code === "" ? "" : ` (${code})`}`);
+}
+
+/** Tells of one request while it goes on. */
+class WindowLog {
+  readonly #need: Need;
+  readonly #event: WindowTrace & { readonly at: number };
+
+  constructor({ need, position, end, whole }: ResolvedSpec, url: URL) {
+    this.#need = need;
+    const start = whole === true ? 0 : position;
+    this.#event = need.tell<WindowTrace>({
+      event: "window",
+      url: publicUrl(url),
+      start,
+      ...(end === undefined || whole === true ? {} : { end }),
+      bytes: 0,
+    });
+  }
+
+  answered(status: number): void {
+    this.#event.status = status;
+    this.#event.headersMs = this.#elapsed();
+  }
+
+  redirected(host: string): void {
+    (this.#event.redirects ??= []).push(host);
+  }
+
+  received(bytes: number): void {
+    this.#event.firstByteMs ??= this.#elapsed();
+    this.#event.bytes += bytes;
+  }
+
+  /** Without a `failure`, it went as it should. The first end counts. */
+  end(failure: unknown): void {
+    if (this.#event.ended !== undefined) return;
+    this.#event.ended = failure === undefined ? "ok" : isAfterbayError(failure) ? failure.code : "cut";
+    this.#event.ms = this.#elapsed();
+  }
+
+  #elapsed(): number {
+    return this.#need.now() - this.#event.at;
+  }
 }
 
 /** Aborts a request that is silent for too long. Waiting for the first byte is allowed more time at each retry. */

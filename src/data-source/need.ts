@@ -1,4 +1,11 @@
 import type { ResolveReason } from "./resolution.ts";
+import type { TraceEvent } from "./trace.ts";
+
+/** A trace event before its time is put to it. */
+type Untimed = TraceEvent extends infer Event ? (Event extends TraceEvent ? Omit<Event, "at"> : never) : never;
+
+/** Events that are kept for those who come to watch later. */
+const KEPT = 16;
 
 /**
  * The tries spent on one hole that someone wants. The layers that retry and refresh share it, so that their budgets
@@ -18,9 +25,35 @@ export class Need {
   /** What failed last without a byte since: the reason to give when there is no more time to wait. */
   lastFailure: unknown;
 
+  /** The monotonic ms that events carry. */
+  readonly now: () => number;
+  readonly #watchers = new Set<(event: TraceEvent) => void>();
+  /** Oldest first. */
+  readonly #events: TraceEvent[] = [];
+
+  constructor(now: () => number = () => performance.now()) {
+    this.now = now;
+  }
+
   /** Counts from 1: the number of this try as the resolver sees it. */
   get attempt(): number {
     return this.refreshes + 1;
+  }
+
+  /** Tells those who watch what is done for this need; answers the event, to be filled in as it goes on. */
+  tell<Event extends Untimed>(untimed: Event): Event & { readonly at: number } {
+    const event = { at: this.now(), ...untimed };
+    this.#events.push(event);
+    if (this.#events.length > KEPT) this.#events.shift();
+    for (const watcher of this.#watchers) watcher(event);
+    return event;
+  }
+
+  /** Tells `watcher` the last events so far, and those to come until the returned function is called. */
+  watch(watcher: (event: TraceEvent) => void): () => void {
+    for (const event of this.#events) watcher(event);
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
   }
 
   /** A byte arrived. */

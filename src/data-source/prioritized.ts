@@ -8,6 +8,8 @@ import type { Applicant, Scheduler } from "./scheduler.ts";
 
 /** An upstream goes on sending until it notices that a request was cut: its place is given to nobody before, ms. */
 const NOTICE_MS = 10;
+/** Waits for a place that are worth telling of, ms. */
+const NOTABLE_MS = 2;
 
 export interface PrioritizedOptions {
   readonly scheduler: Scheduler;
@@ -26,6 +28,7 @@ export function prioritized(upstream: DataSource, options: PrioritizedOptions): 
     open: (spec, { signal }) =>
       openResuming(yielding, spec, signal, async (error) => {
         if (!isAfterbayError(error, "preempted")) throw error;
+        spec.need.tell({ event: "preempted" });
       }),
   };
 }
@@ -54,10 +57,17 @@ async function openYielding(
           if (!over) controller.abort(new AfterbayError("preempted", "More urgent work came"));
         },
       };
+      const began = spec.need.now();
+      const waited = (): void => {
+        const ms = spec.need.now() - began;
+        if (ms >= NOTABLE_MS) spec.need.tell({ event: "place", ms, level: urgency.level });
+      };
       const release = await scheduler.acquire(applicant, windowSignal).catch((error: unknown) => {
+        waited();
         demand?.release(false);
         throw error;
       });
+      waited();
       const live: { readonly end: number | undefined; release(cut: boolean): void } = {
         get end() {
           return demand?.end;

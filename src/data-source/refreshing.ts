@@ -14,7 +14,16 @@ export function refreshing(upstream: DataSource): DataSource {
         if (!isAfterbayError(error, "url-refused", "wrong-answer", "range-refused")) throw error;
         if (spec.need.refreshes >= MAX_REFRESHES) throw error;
         spec.need.refreshes += 1;
-        spec.need.reason = reasonOf(error);
+        const { status } = error;
+        const reason = reasonOf(error);
+        spec.need.reason = reason;
+        spec.need.tell({
+          event: "refresh",
+          refresh: spec.need.refreshes,
+          reason,
+          code: error.code,
+          ...(status === undefined ? {} : { status }),
+        });
       }),
   };
 }

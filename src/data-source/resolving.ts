@@ -3,6 +3,7 @@ import type { DataSource, DataSpec, Opened, ResolvedSpec } from "./data-source.t
 import { withBody } from "./opened.ts";
 import type { Resolution } from "./resolution.ts";
 import { ResolverCalls, type ResolvingOptions, uriKey } from "./resolver-calls.ts";
+import type { ResolveTrace } from "./trace.ts";
 
 /**
  * Turns the id into a URL, only now that bytes are needed. A URL that was refused is forgotten, and one whose life ends
@@ -19,10 +20,22 @@ export function resolving(upstream: DataSource<ResolvedSpec>, options: Resolving
     if (kept?.expired === false) return kept.resolution;
     if (kept === undefined && held !== undefined) return held;
     if (kept !== undefined && spec.need.reason === "first") spec.need.reason = "expired";
+    const { need } = spec;
+    const trace = need.tell<ResolveTrace>({ event: "resolve", reason: need.reason, attempt: need.attempt });
+    const end = (how: ResolveTrace["ended"]): void => {
+      trace.ms = need.now() - trace.at;
+      trace.ended = how;
+    };
     const began = clock.now();
-    const resolution = await calls.resolve(spec, signal);
-    spec.need.resolveMs = clock.now() - began;
-    return resolution;
+    try {
+      const resolution = await calls.resolve(spec, signal);
+      need.resolveMs = clock.now() - began;
+      end("ok");
+      return resolution;
+    } catch (error) {
+      end(isAfterbayError(error) ? error.code : "cut");
+      throw error;
+    }
   };
 
   return {

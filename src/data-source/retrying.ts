@@ -32,6 +32,9 @@ export function retrying(upstream: DataSource, { clock, random }: RetryingOption
         const wait = backoff(spec.need.retries, random(), error.retryAfterMs);
         if (wait === undefined) throw error;
         spec.need.retries += 1;
+        const { code, status } = error;
+        const retry = spec.need.retries;
+        spec.need.tell({ event: "retry", retry, waitMs: wait, code, ...(status === undefined ? {} : { status }) });
         if (wait > 0) await sleep(clock, wait, signal);
       }),
   };

@@ -16,7 +16,7 @@ export async function enterLocal(files: LocalFiles, { id, signal }: Want): Promi
     timing: {},
     read(start, end) {
       const chunks = file.read(start, Math.min(end, file.size))[Symbol.asyncIterator]();
-      const stats = { diskBytes: 0, upstreamBytes: 0 };
+      const stats = { diskBytes: 0, memoryBytes: 0, upstreamBytes: 0 };
       let position = start;
       return {
         stats,
