@@ -174,10 +174,13 @@ describe("A4: exhaustion", () => {
     return socket;
   };
 
-  test("500 idle sockets and slow headers: others play on, and the idle are let go after 10 s", async () => {
+  test("5,000 idle sockets and slow headers: others play on, and the idle are let go after 10 s", {
+    timeout: 45_000,
+  }, async () => {
     rig = await startRig();
     rig.up.resource("song", { size: 2 * MiB });
-    const idle = await Promise.all(Array.from({ length: 500 }, open));
+    const idle: Socket[] = [];
+    while (idle.length < 5000) idle.push(await open());
     const slow = await Promise.all(Array.from({ length: 20 }, open));
     const began = performance.now();
     let closed = 0;
@@ -192,7 +195,7 @@ describe("A4: exhaustion", () => {
     const got = await rig.get("song");
     assertBytes(got.body, rig.up.bytes("song"));
     expect(got.headersMs).toBeLessThan(1000);
-    await eventually(() => expect(closed).toBe(520), { timeoutMs: 14_000, intervalMs: 100 });
+    await eventually(() => expect(closed).toBe(5020), { timeoutMs: 20_000, intervalMs: 100 });
     clearInterval(trickle);
     expect(performance.now() - began).toBeGreaterThan(8000);
   });
