@@ -34,6 +34,8 @@ export interface ResolveRequest {
   readonly attempt: number;
   readonly reason: ResolveReason;
   readonly quality?: Quality;
+  /** The variant whose bytes are wanted: some are held, or playing. Another one can only begin anew. */
+  readonly variant?: string;
 }
 
 /**

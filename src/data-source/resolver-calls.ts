@@ -29,6 +29,8 @@ export function uriKey(spec: DataSpec): string {
 class Call {
   readonly key: string;
   readonly callers = new Set<{ readonly spec: DataSpec }>();
+  /** The one that the first caller who holds bytes wants more of. */
+  variant: string | undefined;
   readonly result = deferred<Resolution>();
 
   constructor(key: string) {
@@ -59,8 +61,10 @@ export class ResolverCalls {
     this.#options = options;
   }
 
-  async resolve(spec: DataSpec, signal: AbortSignal): Promise<Resolution> {
+  /** `variant`: the one whose bytes the caller holds, if it does. */
+  async resolve(spec: DataSpec, signal: AbortSignal, variant?: string): Promise<Resolution> {
     const call = this.#calls.get(uriKey(spec)) ?? this.#begin(spec);
+    call.variant ??= variant;
     const caller = { spec };
     call.callers.add(caller);
     const unlisten = spec.urgency?.onChange(() => this.#grant());
@@ -100,7 +104,7 @@ export class ResolverCalls {
       if (this.#active >= slots || caller === undefined) return;
       this.#waiting.shift();
       this.#active += 1;
-      void this.#ask(next.key, caller.spec)
+      void this.#ask(next, caller.spec)
         .finally(() => {
           this.#calls.delete(next.key);
           this.#active -= 1;
@@ -113,7 +117,7 @@ export class ResolverCalls {
     }
   }
 
-  async #ask(key: string, spec: DataSpec): Promise<Resolution> {
+  async #ask({ key, variant }: Call, spec: DataSpec): Promise<Resolution> {
     const { resolver, clock, validate, uriCache, onResolve } = this.#options;
     const began = clock.now();
     const controller = new AbortController();
@@ -128,6 +132,7 @@ export class ResolverCalls {
         attempt,
         reason,
         ...(spec.quality === undefined ? {} : { quality: spec.quality }),
+        ...(variant === undefined ? {} : { variant }),
       };
       const answer = await abortable(Promise.resolve(resolver.resolve(spec.id, request)), controller.signal);
       const resolution = validate(answer);

@@ -28,7 +28,7 @@ export function resolving(upstream: DataSource<ResolvedSpec>, options: Resolving
     };
     const began = clock.now();
     try {
-      const resolution = await calls.resolve(spec, signal);
+      const resolution = await calls.resolve(spec, signal, held?.variant ?? spec.expect?.resolverVariant);
       need.resolveMs = clock.now() - began;
       end("ok");
       return resolution;

@@ -229,6 +229,32 @@ describe("URLs", () => {
     expect(asked).toHaveLength(1);
   });
 
+  test("the variant that is held reaches the resolver, also when a URL is renewed", async () => {
+    const source = layer(() => ({ ...url(1), variant: "old", expiresAt: clock.wall() + 10_000 }));
+    let renew: ResolvedSpec["renew"];
+    handle = (spec) => {
+      renew = spec.renew;
+      return answer([]);
+    };
+    await open(source);
+    await clock.advance(9000);
+    await renew?.();
+    await clock.advance(9000);
+    await open(source, { expect: { variant: "etag", resolverVariant: "old" } });
+    expect(asked.map(({ variant }) => variant)).toEqual([undefined, "old", "old"]);
+  });
+
+  test("so does that of one who joins a call while it waits for its turn", async () => {
+    const source = layer();
+    for (const id of ["a", "b", "c", "d"]) void open(source, { id });
+    void open(source, { id: "e" });
+    void open(source, { id: "e", expect: { variant: "etag", resolverVariant: "old" } });
+    await settle();
+    asked[0]?.answer.resolve(url(1));
+    await settle();
+    expect(asked.map(({ id, variant }) => [id, variant]).at(-1)).toEqual(["e", "old"]);
+  });
+
   test("another variant than the one expected is refused before the upstream is asked", async () => {
     const source = layer(() => ({ ...url(1), variant: "new" }));
     const expected = { variant: "old", resolverVariant: "old" };
