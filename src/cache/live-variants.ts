@@ -30,8 +30,8 @@ export class LiveVariants {
   readonly #hooks: LiveVariantHooks;
   readonly #live = new Map<string, LiveVariant>();
   readonly #loading = new Map<string, Promise<LiveVariant>>();
-  /** Stems of variants with a pending timer of {@link #linger}. */
-  readonly #lingering = new Set<string>();
+  /** What ends the pending timer of {@link #linger}, by stem. */
+  readonly #lingering = new Map<string, () => void>();
   readonly #timers = new Set<() => void>();
   /** Removals under way, by stem: whoever wants the same bytes again waits for the old files to be gone. */
   readonly #removals = new Map<string, Promise<void>>();
@@ -144,25 +144,25 @@ export class LiveVariants {
     }
     records.save(variant, { open: false, played: variant.lastReadAt !== undefined });
     if (variant.lastReadAt !== undefined) onIdle(variant);
-    if (!this.#lingering.has(stem)) this.#linger(stem, RELEASE_MS);
+    this.#linger(stem, RELEASE_MS);
   }
 
   /** Frees the handles of a variant soon after its last use, and forgets it a while later. */
   #linger(stem: string, ms: number): void {
-    this.#lingering.add(stem);
-    this.#later(ms, () => {
+    this.#lingering.get(stem)?.();
+    const look = (): void => {
       this.#lingering.delete(stem);
       const variant = this.#live.get(stem);
       // Still busy: it lingers again when it becomes idle.
       if (variant === undefined || variant.busy) return;
-      const idle = variant.lastReadAt === undefined ? IN_USE_MS : this.#options.clock.now() - variant.lastReadAt;
-      if (idle < RELEASE_MS) return this.#linger(stem, RELEASE_MS - idle);
       this.#watch(variant.stored.release());
+      const idle = variant.lastReadAt === undefined ? IN_USE_MS : this.#options.clock.now() - variant.lastReadAt;
       if (idle < IN_USE_MS) return this.#linger(stem, IN_USE_MS - idle);
       this.#live.delete(stem);
       this.#options.records.settle(stem);
       this.#options.onFree();
-    });
+    };
+    this.#lingering.set(stem, this.#later(ms, look));
   }
 
   #later(ms: number, act: () => void): () => void {

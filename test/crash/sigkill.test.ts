@@ -1,22 +1,18 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { assertBytes } from "../helpers/assert-bytes.ts";
 import { type RawResponse, request } from "../helpers/http-client.ts";
 import { type Random, seeded } from "../helpers/random.ts";
 import { tmpDir, type TmpDir } from "../helpers/process.ts";
+import { type Served, startServed } from "../helpers/served.ts";
 import { type Rule, startUpstream, type Upstream } from "../helpers/scripted-upstream.ts";
 
 // KILLS=200 SEED=7 npm test -- test/crash
 const KILLS = Number(process.env.KILLS ?? 20);
 const SEED = Number(process.env.SEED ?? 1);
 const MiB = 1024 ** 2;
-const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 /** Played all the time, at this rate; never deleted. What was heard of it tells what a kill loses. */
 const STEADY = { id: "steady", size: 64 * MiB, pace: 4 * MiB };
@@ -34,44 +30,28 @@ const FAULTS: readonly Rule["do"][] = [
 
 let dir: TmpDir;
 let up: Upstream;
-let child: ChildProcess | undefined;
+let server: Served | undefined;
 beforeEach(async () => {
   dir = await tmpDir();
   up = await startUpstream();
 });
 afterEach(async () => {
-  child?.kill("SIGKILL");
+  await server?.kill("SIGKILL");
   await up.close();
   await dir.remove();
 });
 
-interface Server {
-  readonly port: number;
-  readonly startMs: number;
-  kill(): Promise<void>;
-}
-
-async function serve(cacheSize: string): Promise<Server> {
-  const began = performance.now();
-  const argv = ["serve", "--source", `u=url:${up.origin}/{id}`, "--cache-dir", dir.path, "--json", "--port", "0"];
-  const started = spawn(process.execPath, [program, ...argv, "--cache-size", cacheSize, "--log-level", "error"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  child = started;
-  const exited = once(started, "exit");
-  const [line] = await Promise.race([
-    once(createInterface(started.stdout), "line"),
-    exited.then(([code]) => Promise.reject(new Error(`serve ended with ${String(code)}`))),
+const serve = async (cacheSize: string): Promise<Served> => {
+  server = await startServed([
+    "--source",
+    `u=url:${up.origin}/{id}`,
+    "--cache-dir",
+    dir.path,
+    "--cache-size",
+    cacheSize,
   ]);
-  return {
-    port: Number(new URL((JSON.parse(String(line)) as { url: string }).url).port),
-    startMs: performance.now() - began,
-    async kill() {
-      started.kill("SIGKILL");
-      await exited;
-    },
-  };
-}
+  return server;
+};
 
 interface Listed {
   readonly id: string;
@@ -84,7 +64,7 @@ interface Listed {
  * Reads back everything that the cache says it holds, without the network, and compares. Answers what it holds. With
  * `evicting`, it may be gone by the time it is asked for.
  */
-async function readBack({ port }: Server, { evicting = false } = {}): Promise<Map<string, Listed>> {
+async function readBack({ port }: Served, { evicting = false } = {}): Promise<Map<string, Listed>> {
   const list = await request({ port, path: "/api/tracks" });
   const { tracks } = JSON.parse(Buffer.from(list.body).toString()) as { tracks: { id: string }[] };
   const held = new Map<string, Listed>();
@@ -107,7 +87,7 @@ async function readBack({ port }: Server, { evicting = false } = {}): Promise<Ma
 }
 
 /** What a client does until the server is killed under it. */
-async function clientLoop({ port }: Server, random: Random, killed: AbortSignal): Promise<void> {
+async function clientLoop({ port }: Served, random: Random, killed: AbortSignal): Promise<void> {
   const ids = SIZES.map((_, n) => `t${n}`);
   const keys = (): string[] => ids.filter(() => random() < 0.4).map((id) => `u/${id}`);
   const json = { "content-type": "application/json" };
@@ -137,7 +117,7 @@ interface Steady {
   readonly ended: Promise<RawResponse | undefined>;
 }
 
-function playSteadily({ port }: Server, from: number): Steady {
+function playSteadily({ port }: Served, from: number): Steady {
   const heard: { at: number; bytes: number }[] = [];
   const ended = request({
     port,
@@ -167,9 +147,9 @@ test(`D2: ${KILLS} SIGKILLs under load: it starts clean, every byte served after
   for (let kill = 0; kill < KILLS; kill += 1) {
     // Every fourth has so little room that tracks go while others come.
     const tight = kill % 4 === 3;
-    const server = await serve(tight ? "9M" : "1G");
-    starts.push(server.startMs);
-    const kept = (await readBack(server, { evicting: tight })).get(STEADY.id)?.spans ?? [];
+    const current = await serve(tight ? "9M" : "1G");
+    starts.push(current.startMs);
+    const kept = (await readBack(current, { evicting: tight })).get(STEADY.id)?.spans ?? [];
     let from = 0;
     if (before !== undefined) {
       const { steady, killedAt } = before;
@@ -179,12 +159,12 @@ test(`D2: ${KILLS} SIGKILLs under load: it starts clean, every byte served after
     }
 
     const gone = new AbortController();
-    const steady = playSteadily(server, Math.min(from, STEADY.size - 8 * MiB));
-    const clients = [1, 2, 3].map(() => clientLoop(server, random, gone.signal));
+    const steady = playSteadily(current, Math.min(from, STEADY.size - 8 * MiB));
+    const clients = [1, 2, 3].map(() => clientLoop(current, random, gone.signal));
     await delay(20 + random() * 500);
     gone.abort();
     const killedAt = performance.now();
-    await server.kill();
+    await current.kill("SIGKILL");
     await Promise.all(clients);
     const broken = await steady.ended;
     if (broken !== undefined) {
@@ -200,7 +180,7 @@ test(`D2: ${KILLS} SIGKILLs under load: it starts clean, every byte served after
     expect(whole.status).toBe(200);
     assertBytes(whole.body, up.bytes(`t${n}`, 0, size));
   }
-  await last.kill();
+  await last.kill("SIGKILL");
   const left = (await readdir(join(dir.path, "v1"))).filter((name) => /^\.probe|\.new$/.test(name));
   expect(left).toEqual([]);
 
