@@ -127,6 +127,10 @@ export class LiveVariants {
       await new Promise((done) => setTimeout(done, 10));
     }
     for (const variant of this.#live.values()) {
+      if (records.isDoomed(variant.stem)) {
+        await this.remove(variant.stem);
+        continue;
+      }
       records.save(variant, { open: false });
       records.settle(variant.stem);
       await variant.stored.close();

@@ -12,7 +12,7 @@ import { LiveVariants } from "./live-variants.ts";
 import { Openings } from "./openings.ts";
 import { StorageHealth, type StorageLog } from "./storage-health.ts";
 import { describe, type StoredTrack } from "./stored-track.ts";
-import { type TrackIndex, trackKey } from "./track-index.ts";
+import { type IndexEntry, type TrackIndex, trackKey } from "./track-index.ts";
 import { VariantRecords } from "./variant-records.ts";
 import { type OpenTrack, openTrack, type Want } from "./open-track.ts";
 
@@ -166,21 +166,20 @@ export class TrackCache {
     return this.#live.get(stemOf(name));
   }
 
-  /** Every track with bytes stored: of several variants, the one that was read last. */
+  /** Every track with bytes stored: of several variants, one that is current, of several of those the one that was read last. */
   list(): StoredTrack[] {
-    const tracks = new Map<string, StoredTrack>();
-    for (const [stem, entry] of this.#records.all()) {
-      const key = trackKey(entry);
+    const tracks = new Map<string, readonly [string, IndexEntry]>();
+    for (const record of this.#records.all()) {
+      const key = trackKey(record[1]);
       const known = tracks.get(key);
-      if (known === undefined || known.playedAt < entry.playedAt)
-        tracks.set(key, describe(entry, this.#live.get(stem)));
+      if (known === undefined || byWorth(record, known) < 0) tracks.set(key, record);
     }
-    return [...tracks.values()];
+    return [...tracks.values()].map(([stem, entry]) => describe(entry, this.#live.get(stem)));
   }
 
   find(key: TrackKey): StoredTrack | undefined {
-    const [newest] = this.#records.ofTrack(key).toSorted(([, a], [, b]) => b.playedAt - a.playedAt);
-    return newest === undefined ? undefined : describe(newest[1], this.#live.get(newest[0]));
+    const [best] = this.#records.ofTrack(key).toSorted(byWorth);
+    return best === undefined ? undefined : describe(best[1], this.#live.get(best[0]));
   }
 
   /** The spans of a stored track, whether it is in use or not; none of one that has gone meanwhile. */
@@ -259,4 +258,10 @@ export class TrackCache {
     if (bytes > 0) this.#health.accepted();
     this.#evictor.check();
   }
+}
+
+/** What plays comes before what is parked, and of equals what was read last. */
+function byWorth([, a]: readonly [string, IndexEntry], [, b]: readonly [string, IndexEntry]): number {
+  const plays = ({ qualities }: IndexEntry): number => (qualities.length > 0 ? 1 : 0);
+  return plays(b) - plays(a) || b.playedAt - a.playedAt;
 }

@@ -29,6 +29,8 @@ export interface IndexEntry extends TrackKey {
   readonly playedAt: number;
   /** True while it is being written: after a crash, its map knows better. */
   readonly open?: boolean;
+  /** To be deleted when nobody uses it, or at the next start; always {@link open}. */
+  readonly doomed?: boolean;
 }
 
 /** What a stored variant takes. */
@@ -350,6 +352,7 @@ const isEntry = shape({
     contentType: optional(isText),
   }),
   complete: isFlag,
+  doomed: optional(isFlag),
 });
 
 const isMeta = shape({

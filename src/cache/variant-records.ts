@@ -63,7 +63,7 @@ export class VariantRecords {
   doom(stem: string): void {
     this.#doomed.add(stem);
     const entry = this.#index.get(stem);
-    if (entry !== undefined) this.#index.put(stem, { ...entry, qualities: [] });
+    if (entry !== undefined) this.#index.put(stem, { ...entry, qualities: [], open: true, doomed: true });
   }
 
   isDoomed(stem: string): boolean {
@@ -123,11 +123,16 @@ export class VariantRecords {
     else this.save(variant, { open: true });
   }
 
-  /** Reads the maps of what was being written when the process ended. */
+  /** Reads the maps of what was being written when the process ended, and deletes what was to be deleted. */
   async settleOpen(store: ChunkStore): Promise<void> {
     for (const { stem, open } of [...this.#index.usage()]) {
       const entry = open ? this.#index.get(stem) : undefined;
       if (entry === undefined) continue;
+      if (entry.doomed === true) {
+        await store.delete(nameOf(entry));
+        this.#index.remove(stem);
+        continue;
+      }
       const stored = await store.open(nameOf(entry));
       const { open: _open, ...settled } = entry;
       const complete = entry.facts.size !== undefined && stored.hasAllChunks(entry.facts.size);
