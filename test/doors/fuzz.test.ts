@@ -265,7 +265,7 @@ function exchange(port: number, text: string, hangUp: boolean): Promise<Buffer> 
   });
 }
 
-test(`${CASES} hostile requests: each is answered properly or cut, none is a 500, and the server stays as it was`, {
+test(`A4: ${CASES} hostile requests: each is answered properly or cut, none is a 500, and the server stays as it was`, {
   timeout: 30_000 + CASES * 10,
 }, async () => {
   const random = seeded(SEED);
