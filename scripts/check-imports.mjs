@@ -7,7 +7,7 @@ import { root } from "./lib/setup.mjs";
 
 const low = ["errors", "data-source"];
 const middle = [...low, "cache"];
-const high = [...middle, "http", "prefetch"];
+const high = [...middle, "sessions", "http", "prefetch"];
 // Who is not told of resolvers here knows them by their interface alone, in data-source.
 const mayImport = {
   errors: [],
@@ -17,14 +17,16 @@ const mayImport = {
   chaos: ["errors", "sizes", "durations"],
   "data-directory": [],
   version: [],
+  redact: [],
   "data-source": ["errors"],
   cache: low,
   resolvers: low,
+  sessions: [...middle, "redact"],
   // Side by side: what one needs of the other, proxy hands it.
-  http: middle,
+  http: [...middle, "sessions", "redact"],
   prefetch: middle,
   pipeline: high,
-  events: [...middle, "http"],
+  events: [...middle, "sessions", "http"],
   proxy: [...high, "pipeline", "resolvers", "events"],
   library: [...high, "proxy", "resolvers", "events", "sizes", "data-directory", "version"],
   player: [...high, "pipeline", "proxy"],
@@ -36,6 +38,7 @@ const mayImport = {
     "player",
     "resolvers",
     "chaos",
+    "redact",
     "sizes",
     "durations",
     "data-directory",

@@ -1,6 +1,10 @@
 import type { TrackChange } from "./cache/track-cache.ts";
 import { CHUNK_SIZE } from "./data-source/data-source.ts";
 import type { ServedReading, ServedTrack } from "./http/stream.ts";
+import { trackKey } from "./http/track-path.ts";
+import type { SessionChange } from "./sessions/flight-recorder.ts";
+import type { Playback } from "./sessions/playback.ts";
+import type { Outcome, RequestLog, ServedBytes } from "./sessions/request-log.ts";
 
 /** A player got bytes of a chunk: told once for each chunk and origin within one reading. */
 export interface ChunkEvent {
@@ -28,11 +32,61 @@ export interface EvictEvent {
   readonly reason: "budget" | "disk" | "asked";
 }
 
+/** A player's request for a track came, was answered, or ended: its outcome, which players hide. */
+export interface SessionEvent {
+  /** The playback that the request belongs to, as `/api/sessions` names it. */
+  readonly id: number;
+  /** `source/id`, each part percent-encoded. */
+  readonly key: string;
+  /** What the player calls this playback: `?play=` of the URL that it opened. */
+  readonly play?: string;
+  /** Names the request. */
+  readonly request: number;
+  /** `answered`: its headers went out; an error is told as `ended` alone. */
+  readonly change: SessionChange;
+  readonly outcome: Outcome;
+  /** Of the answer, once there is one. */
+  readonly status?: number;
+  /** Of the error, where the outcome is `failed` or `cut`. */
+  readonly code?: string;
+  /** What the player got so far. */
+  readonly bytes: ServedBytes;
+}
+
+/** A track that is fetched ahead came along. */
+export interface PrefetchEvent {
+  /** `source/id`, each part percent-encoded. */
+  readonly key: string;
+  /** What is fetched: the first 512 KiB, or everything. */
+  readonly mode: "head" | "full";
+  readonly state: "fetching" | "done" | "failed" | "cancelled";
+  /** Why it failed. */
+  readonly code?: string;
+}
+
 /** What a proxy tells, by name. */
 export interface ProxyEvents {
   readonly chunk: ChunkEvent;
   readonly track: TrackEvent;
+  readonly session: SessionEvent;
   readonly evict: EvictEvent;
+  readonly prefetch: PrefetchEvent;
+}
+
+/** What is told of a request. */
+export function sessionEvent({ id, track, play }: Playback, log: RequestLog, change: SessionChange): SessionEvent {
+  const { outcome, answer, code } = log;
+  return {
+    id,
+    key: trackKey(track.source, track.id),
+    ...(play === undefined ? {} : { play }),
+    request: log.id,
+    change,
+    outcome,
+    ...(answer === undefined ? {} : { status: answer.status }),
+    ...(code === undefined ? {} : { code }),
+    bytes: log.bytes,
+  };
 }
 
 /** Called as part of the work it tells of: it should be quick. What it throws is logged and goes no further. */
@@ -44,7 +98,9 @@ export class Events {
   readonly #listeners: { readonly [Name in keyof ProxyEvents]: Set<Listener<Name>> } = {
     chunk: new Set(),
     track: new Set(),
+    session: new Set(),
     evict: new Set(),
+    prefetch: new Set(),
   };
 
   constructor(onError: (error: unknown) => void) {

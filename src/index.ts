@@ -15,6 +15,14 @@ export {
   type PublicCode,
   type UpstreamCode,
 } from "./errors.ts";
-export type { ChunkEvent, EvictEvent, Listener, ProxyEvents, TrackEvent } from "./events.ts";
+export type {
+  ChunkEvent,
+  EvictEvent,
+  Listener,
+  PrefetchEvent,
+  ProxyEvents,
+  SessionEvent,
+  TrackEvent,
+} from "./events.ts";
 export { createProxy, type CreateProxyOptions, type ProxySettings, type TrackSource } from "./library.ts";
 export type { ListenOptions, Logger, PrefetchedTrack, PrefetchOptions, Proxy } from "./proxy.ts";

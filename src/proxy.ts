@@ -13,7 +13,7 @@ import type { Resolution, Resolver } from "./data-source/resolution.ts";
 import { bySource, sourcePipeline } from "./data-source/default-pipeline.ts";
 import { Scheduler } from "./data-source/scheduler.ts";
 import { abortReason, AfterbayError, ConfigError } from "./errors.ts";
-import { Events, type Listener, type ProxyEvents } from "./events.ts";
+import { Events, type Listener, type ProxyEvents, sessionEvent } from "./events.ts";
 import { Catalogue } from "./http/catalogue.ts";
 import { assertBindAllowed, parseAllowedHost, parseAllowedOrigin } from "./http/doors.ts";
 import { controlServer } from "./http/control.ts";
@@ -24,6 +24,7 @@ import { streamHandler, type StreamWant, wantedOf } from "./http/stream.ts";
 import { encodeSegment, isSourceKey, isTrackId, trackKey, trackPath } from "./http/track-path.ts";
 import { fetchAll, type Fetched } from "./prefetch/fetch-all.ts";
 import { Offline } from "./prefetch/offline.ts";
+import { FlightRecorder } from "./sessions/flight-recorder.ts";
 
 /** Where log lines go; pino's loggers fit. */
 export interface Logger {
@@ -201,6 +202,10 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   const locals = new Map(
     sources.flatMap(({ key, resolver: { local } }) => (local === undefined ? [] : [[key, local]])),
   );
+  const recorder = new FlightRecorder({
+    clock,
+    onChange: (...change) => events.emit("session", sessionEvent(...change)),
+  });
   const stream = streamHandler({
     async enter(want) {
       const local = locals.get(want.source);
@@ -210,6 +215,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     clock,
     firstByteMs: options.firstByteMs ?? 4000,
     patienceMs: options.patienceMs ?? 20_000,
+    recorder,
     onError,
   });
   const catalogue = new Catalogue({
@@ -229,6 +235,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     catalogue,
     offline,
     defaultSource: first.key,
+    recorder,
     stream: serve,
     isReady: () => closing === undefined,
     onError,

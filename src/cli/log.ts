@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import type { Output } from "./io.ts";
-import { redactFields, redactText } from "./redact.ts";
+import { redactText } from "../redact.ts";
+import { redactFields } from "./redact.ts";
 import type { Logger } from "../proxy.ts";
 
 /** From all to nothing. */

@@ -1,22 +1,7 @@
+import { redactText } from "../redact.ts";
+
 const secretName = /token|password|passwd|secret|authorization|cookie|signature|api-?key|credential/i;
 const DEPTH = 4;
-
-/**
- * Shortens every URL in `text` to its scheme and host, and hides what is assigned to a name that sounds secret:
- * signatures and tokens sit in paths as well as in queries.
- */
-export function redactText(text: string): string {
-  return text
-    .replaceAll(
-      /\b([a-z][a-z\d+.-]*:\/\/)(?:[^\s/@?#"'<>]*@)?([^\s/?#"'<>]*)[^\s"'<>]*/gi,
-      (url, scheme: string, host: string) => {
-        const short = `${scheme}${host}`;
-        return short === url ? url : `${short}/…`;
-      },
-    )
-    .replaceAll(/\b(Bearer|Basic)\s+[\w.~+/=-]+/gi, "$1 …")
-    .replaceAll(/\b([\w-]*(?:token|password|secret|signature|api-?key)[\w-]*)=[^\s&"']+/gi, "$1=…");
-}
 
 /** A copy of a log line's fields that is fit to be written down. */
 export function redactFields(fields: object): Record<string, unknown> {

@@ -60,7 +60,7 @@ async function openYielding(
       const began = spec.need.now();
       const waited = (): void => {
         const ms = spec.need.now() - began;
-        if (ms >= NOTABLE_MS) spec.need.tell({ event: "place", ms, level: urgency.level });
+        if (ms >= NOTABLE_MS) spec.need.tell({ event: "place", ms });
       };
       const release = await scheduler.acquire(applicant, windowSignal).catch((error: unknown) => {
         waited();

@@ -1,5 +1,4 @@
 import type { ErrorCode } from "../errors.ts";
-import type { Priority } from "./data-source.ts";
 import type { ResolveReason } from "./resolution.ts";
 
 /**
@@ -74,7 +73,6 @@ export interface RefreshTrace {
 export interface PlaceTrace {
   readonly event: "place";
   readonly ms: number;
-  readonly level: Priority;
 }
 
 /** Gave way to more urgent work. */

@@ -1,5 +1,6 @@
 import { type ServerResponse, STATUS_CODES } from "node:http";
 import { type AfterbayError, type ErrorCode, isAfterbayError, type PublicCode } from "../errors.ts";
+import { redactText } from "../redact.ts";
 
 /** Errors as clients see them: `application/problem+json`, RFC 9457. */
 export interface Problem {
@@ -61,7 +62,13 @@ const UPSTREAM_DETAILS: Readonly<Partial<Record<PublicCode, string>>> = {
   busy: "More urgent work came first; try again",
 };
 
-/** The code under which a client gets to know an error. */
+/** The code and the status under which a client gets to know an error. */
+export function verdictOf(error: unknown): { readonly code: PublicCode | "internal"; readonly status: number } {
+  if (!isAfterbayError(error)) return { code: "internal", status: 500 };
+  const code = publicCode(error);
+  return { code, status: STATUS[code] };
+}
+
 function publicCode(error: AfterbayError): PublicCode {
   const gone = error.code === "url-refused" && (error.status === 404 || error.status === 410);
   return gone ? "not-found" : PUBLIC[error.code];
@@ -72,10 +79,10 @@ function publicCode(error: AfterbayError): PublicCode {
  * nothing else: their messages may hold anything.
  */
 export function problemOf(error: unknown): Problem {
-  if (!isAfterbayError(error)) return problem(500, "internal", undefined, undefined);
-  const code = publicCode(error);
+  const { status, code } = verdictOf(error);
+  if (!isAfterbayError(error) || code === "internal") return problem(status, code, undefined, undefined);
   const detail = code === error.code ? plain(error.message) : UPSTREAM_DETAILS[code];
-  return problem(STATUS[code], code, detail, retryAfter(code, error.retryAfterMs));
+  return problem(status, code, detail, retryAfter(code, error.retryAfterMs));
 }
 
 /** Answers a request with what {@link problemOf} makes of `error`. */
@@ -107,8 +114,9 @@ function retryAfter(code: PublicCode, milliseconds: number | undefined): number 
   return Math.min(MAX_RETRY_AFTER, Math.max(1, Math.ceil(milliseconds / 1000)));
 }
 
-/** Messages are plain words already, but a resolver's own may quote the address it failed at, signature and all. */
+/** Messages are plain words already, but a resolver's own may quote what it failed at, signature, key and all. */
 function plain(message: string): string {
-  const words = message.replace(/[a-z][a-z0-9+.-]*:\/\/\S*/gi, "(address removed)").replace(/\p{Cc}+/gu, " ");
+  const bare = message.replace(/[a-z][a-z0-9+.-]*:\/\/\S*/gi, "(address removed)");
+  const words = redactText(bare).replace(/\p{Cc}+/gu, " ");
   return words.length <= MAX_DETAIL_LENGTH ? words : `${words.slice(0, MAX_DETAIL_LENGTH - 1)}…`;
 }

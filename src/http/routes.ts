@@ -7,6 +7,7 @@ import { renderPage } from "./page.ts";
 import { PLAYLIST_TYPE, renderPlaylist } from "./playlist.ts";
 import { checkListName, describePrefetch, parseWishList } from "./prefetch-api.ts";
 import { type Call, type Route, send, sendJson, type Site, trackOf } from "./routing.ts";
+import { listSessions } from "./sessions-api.ts";
 import { wantedOf } from "./stream.ts";
 import { parseStreamPath } from "./track-path.ts";
 
@@ -25,6 +26,7 @@ export const publicRoutes: readonly Route[] = [
   { matches: is("/api/tracks"), methods: { GET: tracks } },
   { matches: (path) => path.startsWith(TRACKS) && path.endsWith("/pin"), methods: { PUT: pin, DELETE: unpin } },
   { matches: (path) => path.startsWith(TRACKS), methods: { GET: track, DELETE: forget } },
+  { matches: is("/api/sessions"), methods: { GET: sessions } },
   { matches: is("/api/prefetch"), methods: { GET: prefetch, PUT: replaceList } },
   { matches: (path) => path.startsWith(PREFETCH), methods: { DELETE: cancelPrefetch } },
   { matches: is("/playlist.m3u8"), methods: { GET: (call) => playlist(call, () => true) } },
@@ -83,6 +85,10 @@ async function unpin({ site, response, path }: Call): Promise<void> {
   if (!(await site.offline.unpin(key))) throw new AfterbayError("not-found", "This track is not kept offline");
   const found = await site.catalogue.find(key);
   sendJson(response, 200, found ?? { ...key, pinned: false });
+}
+
+async function sessions({ site, response, query }: Call): Promise<void> {
+  sendJson(response, 200, { sessions: listSessions(site.recorder, query, site.defaultSource) });
 }
 
 async function prefetch({ site, response }: Call): Promise<void> {

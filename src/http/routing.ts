@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TrackCache } from "../cache/track-cache.ts";
 import type { TrackKey } from "../data-source/data-source.ts";
 import { AfterbayError, isAfterbayError } from "../errors.ts";
+import type { FlightRecorder } from "../sessions/flight-recorder.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { OfflineApi } from "./prefetch-api.ts";
 import { sendProblem } from "./problem.ts";
@@ -17,6 +18,7 @@ export interface Site {
   /** The source of `/stream/{id}`. */
   readonly defaultSource: string;
   readonly token?: string;
+  readonly recorder: FlightRecorder;
   readonly stream: (request: IncomingMessage, response: ServerResponse, want: StreamWant) => Promise<void>;
   /** True while requests for tracks can be served. */
   readonly isReady: () => boolean;

@@ -4,8 +4,10 @@ import type { ReadingStats } from "../cache/variant-reader.ts";
 import type { Clock } from "../data-source/clock.ts";
 import { QUALITIES, type Quality, type TrackKey } from "../data-source/data-source.ts";
 import { AfterbayError, isAfterbayError } from "../errors.ts";
+import type { FlightRecorder } from "../sessions/flight-recorder.ts";
+import type { Answered, RequestLog } from "../sessions/request-log.ts";
 import { etagOf, judgePreconditions, rangeApplies } from "./conditional.ts";
-import { sendProblem } from "./problem.ts";
+import { sendProblem, verdictOf } from "./problem.ts";
 import { contentRange, parseRange, unsatisfied } from "./ranges.ts";
 
 /** A track that can be read: one of the cache, or a local file. */
@@ -47,6 +49,7 @@ export interface StreamOptions {
   readonly firstByteMs: number;
   /** Ms that a client which has its headers waits for the first byte. */
   readonly patienceMs: number;
+  readonly recorder: FlightRecorder;
   /** Told of errors that are nobody's answer: defects. */
   readonly onError: (error: unknown) => void;
 }
@@ -54,24 +57,33 @@ export interface StreamOptions {
 export interface StreamWant extends TrackKey {
   readonly quality?: Quality;
   readonly offline?: boolean;
+  /** What the player calls this playback: shown in its timeline, of no other meaning. */
+  readonly play?: string;
 }
 
 /** Headers go out this long before an error would have to, if length and type are known, ms. */
 const HEADERS_AHEAD_MS = 500;
 
 const HIT = "afterbay; hit";
+const PLAY_NAME = /^[\w.~-]{1,64}$/;
 
 /** RFC 9110, section 8.3.1; of the types under `application/`, those that servers give audio. */
 const MEDIA_TYPE =
   /^(?:(?:audio|video)\/[\w!#$&^.+-]+|application\/(?:octet-stream|ogg|mp4|x-flac|x-ogg)|binary\/octet-stream)(?:[ \t]*;[ \t]*[\w!#$&^.+-]+=(?:[\w!#$&^.+-]+|"[\t\x20-\x21\x23-\x5b\x5d-\x7e]*"))*[ \t;]*$/i;
 
 /** What a request's query says of how to play. Throws `bad-request`. */
-export function wantedOf(query: URLSearchParams): Pick<StreamWant, "quality" | "offline"> {
+export function wantedOf(query: URLSearchParams): Pick<StreamWant, "quality" | "offline" | "play"> {
   const quality = QUALITIES.find((known) => known === query.get("quality"));
   if (query.has("quality") && quality === undefined) {
     throw new AfterbayError("bad-request", `quality is one of ${QUALITIES.join(", ")}`);
   }
-  return { ...(quality === undefined ? {} : { quality }), offline: query.get("offline") === "1" };
+  const play = query.get("play") ?? "";
+  return {
+    ...(quality === undefined ? {} : { quality }),
+    offline: query.get("offline") === "1",
+    // Of use to its player alone: what is no name is no reason not to play.
+    ...(PLAY_NAME.test(play) ? { play } : {}),
+  };
 }
 
 /** What is to be sent: bytes [start, end) of the track, with the headers that say so. */
@@ -98,12 +110,23 @@ export function streamHandler(options: StreamOptions) {
     };
     response.once("close", onClose);
     request.once("close", onRequestClose);
+    const log = options.recorder.begin(request, want);
     try {
-      await new Answer(options, request, response, want, gone).send();
+      await new Answer(options, request, response, want, gone, log).send();
+      // If it has not ended by itself, its client has left.
+      log.ended("left");
     } catch (error) {
-      if (gone.signal.aborted && !isAfterbayError(gone.signal.reason)) response.destroy();
-      else if (response.headersSent) breakOff(request, response);
-      else sendProblem(response, isAfterbayError(error) ? error : (gone.signal.reason ?? error));
+      const reason: unknown = isAfterbayError(error) ? error : (gone.signal.reason ?? error);
+      if (gone.signal.aborted && !isAfterbayError(gone.signal.reason)) {
+        log.ended("left");
+        response.destroy();
+      } else if (response.headersSent) {
+        log.ended("cut", verdictOf(reason));
+        breakOff(request, response);
+      } else {
+        log.ended("failed", verdictOf(reason));
+        sendProblem(response, reason);
+      }
       if (!isAfterbayError(error) && error !== gone.signal.reason) options.onError(error);
     } finally {
       response.off("close", onClose);
@@ -118,6 +141,7 @@ class Answer {
   readonly #response: ServerResponse;
   readonly #want: StreamWant;
   readonly #gone: AbortController;
+  readonly #log: RequestLog;
   readonly #began: number;
 
   constructor(
@@ -126,12 +150,14 @@ class Answer {
     response: ServerResponse,
     want: StreamWant,
     gone: AbortController,
+    log: RequestLog,
   ) {
     this.#options = options;
     this.#request = request;
     this.#response = response;
     this.#want = want;
     this.#gone = gone;
+    this.#log = log;
     this.#began = options.clock.now();
   }
 
@@ -144,6 +170,8 @@ class Answer {
         if (!plan.hasBody || this.#request.method === "HEAD") {
           this.#response.writeHead(plan.status, { ...plan.headers, ...this.#diagnostics(track, plan, undefined) });
           this.#response.end();
+          this.#log.answered({ status: plan.status });
+          this.#log.ended("complete");
           return;
         }
         // Of an unknown size the end is always missing.
@@ -152,6 +180,7 @@ class Answer {
           throw new AfterbayError("not-cached", "Not all of these bytes are in the cache");
         }
         const reader = track.read(plan.start, plan.end ?? Number.POSITIVE_INFINITY, { reuseBuffer: true });
+        this.#log.reading(reader.stats);
         try {
           const first = await this.#first(track, plan, reader);
           await this.#pump(plan, reader, first);
@@ -176,10 +205,18 @@ class Answer {
       position: asked.kind === "range" ? asked.start : 0,
       conditional: ifRange !== undefined,
       signal: this.#gone.signal,
+      onFollow: this.#log.onFollow,
     };
     const cancel = this.#options.clock.after(this.#options.firstByteMs, () => this.#giveUp());
     try {
-      return await this.#options.enter(want);
+      const track = await this.#options.enter(want);
+      const { publicName: name, contentType, size } = track.variant;
+      this.#log.entered({
+        name,
+        ...(contentType === undefined ? {} : { contentType }),
+        ...(size === undefined ? {} : { size }),
+      });
+      return track;
     } finally {
       cancel();
     }
@@ -245,6 +282,8 @@ class Answer {
         ...plan.headers,
         ...this.#diagnostics(track, plan, before, reader.stats),
       });
+      const { status, start, end } = plan;
+      this.#log.answered({ status, start, ...(end === undefined ? {} : { end }), cache: cacheWord(before) });
     };
     if (plan.end === undefined || track.variant.contentType === undefined) wait(left, () => this.#giveUp());
     else {
@@ -256,6 +295,7 @@ class Answer {
     }
     try {
       const first = await reader.next();
+      if (first.done !== true) this.#log.firstByte();
       if (!this.#response.headersSent) sendHeaders();
       return first;
     } finally {
@@ -272,8 +312,13 @@ class Answer {
     }
     const sent = reader.position - plan.start;
     // The length was announced: what is missing of it must not look like an end.
-    if (plan.end !== undefined && sent !== plan.end - plan.start) breakOff(this.#request, response);
-    else response.end();
+    if (plan.end !== undefined && sent !== plan.end - plan.start) {
+      this.#log.ended("cut", verdictOf(new AfterbayError("upstream-failed", "Not all bytes could be had")));
+      breakOff(this.#request, response);
+      return;
+    }
+    response.end();
+    this.#log.ended("complete");
   }
 
   /** RFC 9211. What comes from the memory of a fill that another reader began is a hit like any other. */
@@ -309,6 +354,11 @@ class Answer {
       ...(timings.length === 0 ? {} : { "server-timing": timings.join(", ") }),
     };
   }
+}
+
+function cacheWord(cacheStatus: string): Exclude<Answered["cache"], undefined> {
+  if (cacheStatus === HIT) return "hit";
+  return cacheStatus.includes("fwd=partial") ? "partial" : "miss";
 }
 
 /**
