@@ -157,6 +157,12 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     clock,
     healBudget: options.healBudget ?? DEFAULT_HEAL_BUDGET,
     ...(options.background === undefined ? {} : { background: options.background }),
+    onProgress: ({ key, part, ...progress }) =>
+      events.emit("prefetch", {
+        key: trackKey(key.source, key.id),
+        mode: part === "head" ? "head" : "full",
+        ...progress,
+      }),
   });
   const agent = new Agent({
     connect: createGuardedConnector({

@@ -5,7 +5,7 @@ import type { Clock } from "../data-source/clock.ts";
 import { Priority, type TrackKey } from "../data-source/data-source.ts";
 import { AfterbayError, abortReason } from "../errors.ts";
 import { Pins } from "./pins.ts";
-import { Prefetcher } from "./prefetcher.ts";
+import { Prefetcher, type PrefetcherOptions } from "./prefetcher.ts";
 
 export interface OfflineOptions {
   /** The folder of the cache's files. */
@@ -15,6 +15,7 @@ export interface OfflineOptions {
   readonly healBudget: number;
   /** False: fetches only what wish lists name, so that a command that looks downloads nothing. Default true. */
   readonly background?: boolean;
+  readonly onProgress?: PrefetcherOptions["onProgress"];
 }
 
 const DAY_MS = 24 * 3_600_000;
@@ -41,6 +42,7 @@ export class Offline {
   async start(cache: TrackCache): Promise<void> {
     await this.pins.load();
     this.#cache = cache;
+    const { onProgress } = this.#options;
     this.#prefetcher = new Prefetcher({
       cache,
       clock: this.#options.clock,
@@ -49,6 +51,7 @@ export class Offline {
       onTail: (bytes) => {
         this.#healedBytes += bytes;
       },
+      ...(onProgress === undefined ? {} : { onProgress }),
     });
     this.#prefetcher.update();
   }

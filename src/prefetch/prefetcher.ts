@@ -14,6 +14,17 @@ export interface PrefetcherOptions {
   readonly tails: () => Iterable<TrackKey>;
   /** Told of bytes that were fetched for a tail. */
   readonly onTail?: (bytes: number) => void;
+  /** Told when the fetch of a part of a track begins, and how it ended. */
+  readonly onProgress?: (progress: PrefetchProgress) => void;
+}
+
+/** What became of one part of a track. */
+export interface PrefetchProgress {
+  readonly key: TrackKey;
+  readonly part: Job["part"];
+  readonly state: "fetching" | "done" | "failed" | "cancelled";
+  /** Why it failed. */
+  readonly code?: string;
 }
 
 /** How a prefetch stands. */
@@ -181,14 +192,19 @@ export class Prefetcher {
   #start(name: string, job: Job): void {
     const controller = new AbortController();
     this.#running.set(name, { job, controller });
+    const tell = (state: PrefetchProgress["state"], code?: string): void =>
+      this.#options.onProgress?.({ key: job.key, part: job.part, state, ...(code === undefined ? {} : { code }) });
+    tell("fetching");
     this.#fetch(job, controller.signal)
       .then(
         () => {
           this.#done.add(name);
           this.#failures.delete(name);
+          tell("done");
         },
         (error: unknown) => {
-          if (!controller.signal.aborted) this.#failed(name, error);
+          if (controller.signal.aborted) tell("cancelled");
+          else tell("failed", this.#failed(name, error));
         },
       )
       .finally(() => {
@@ -197,14 +213,17 @@ export class Prefetcher {
       });
   }
 
-  #failed(name: string, error: unknown): void {
+  /** The code of what failed. */
+  #failed(name: string, error: unknown): string {
     const tries = (this.#failures.get(name)?.tries ?? 0) + 1;
     const final = tries >= MAX_TRIES || isAfterbayError(error, ...FINAL);
+    const code = isAfterbayError(error) ? error.code : "upstream-failed";
     this.#failures.set(name, {
-      code: isAfterbayError(error) ? error.code : "upstream-failed",
+      code,
       tries,
       notBefore: final ? Number.POSITIVE_INFINITY : this.#options.clock.now() + RETRY_MS * 2 ** (tries - 1),
     });
+    return code;
   }
 
   async #fetch({ key, part, level, heals }: Job, signal: AbortSignal): Promise<void> {
