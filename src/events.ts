@@ -49,6 +49,8 @@ export interface SessionEvent {
   readonly status?: number;
   /** Of the error, where the outcome is `failed` or `cut`. */
   readonly code?: string;
+  /** What the error said of when to try again (Retry-After). */
+  readonly retryAfterMs?: number;
   /** What the player got so far. */
   readonly bytes: ServedBytes;
 }
@@ -75,7 +77,7 @@ export interface ProxyEvents {
 
 /** What is told of a request. */
 export function sessionEvent({ id, track, play }: Playback, log: RequestLog, change: SessionChange): SessionEvent {
-  const { outcome, answer, code } = log;
+  const { outcome, answer, code, retryAfterMs } = log;
   return {
     id,
     key: trackKey(track.source, track.id),
@@ -85,6 +87,7 @@ export function sessionEvent({ id, track, play }: Playback, log: RequestLog, cha
     outcome,
     ...(answer === undefined ? {} : { status: answer.status }),
     ...(code === undefined ? {} : { code }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     bytes: log.bytes,
   };
 }

@@ -62,11 +62,19 @@ const UPSTREAM_DETAILS: Readonly<Partial<Record<PublicCode, string>>> = {
   busy: "More urgent work came first; try again",
 };
 
-/** The code and the status under which a client gets to know an error. */
-export function verdictOf(error: unknown): { readonly code: PublicCode | "internal"; readonly status: number } {
+/** What a client gets to know of an error. */
+export interface ErrorVerdict {
+  readonly code: PublicCode | "internal";
+  readonly status: number;
+  /** After which another try makes sense; the Retry-After header. */
+  readonly retryAfterMs?: number;
+}
+
+export function verdictOf(error: unknown): ErrorVerdict {
   if (!isAfterbayError(error)) return { code: "internal", status: 500 };
   const code = publicCode(error);
-  return { code, status: STATUS[code] };
+  const seconds = retryAfter(code, error.retryAfterMs);
+  return { code, status: STATUS[code], ...(seconds === undefined ? {} : { retryAfterMs: 1000 * seconds }) };
 }
 
 function publicCode(error: AfterbayError): PublicCode {
@@ -79,10 +87,10 @@ function publicCode(error: AfterbayError): PublicCode {
  * nothing else: their messages may hold anything.
  */
 export function problemOf(error: unknown): Problem {
-  const { status, code } = verdictOf(error);
+  const { status, code, retryAfterMs } = verdictOf(error);
   if (!isAfterbayError(error) || code === "internal") return problem(status, code, undefined, undefined);
   const detail = code === error.code ? plain(error.message) : UPSTREAM_DETAILS[code];
-  return problem(status, code, detail, retryAfter(code, error.retryAfterMs));
+  return problem(status, code, detail, retryAfterMs === undefined ? undefined : retryAfterMs / 1000);
 }
 
 /** Answers a request with what {@link problemOf} makes of `error`. */

@@ -20,6 +20,7 @@ export interface SessionReport {
   readonly outcome: Outcome;
   readonly status?: number;
   readonly code?: string;
+  readonly retryAfterMs?: number;
   readonly bytes: ServedBytes;
   readonly counts: Readonly<Record<"resolves" | "windows" | "retries" | "refreshes" | "joins", number>>;
   readonly requests: readonly RequestReport[];
@@ -71,7 +72,7 @@ export function describePlayback(playback: Playback, key: string): SessionReport
     startedAt: new Date(playback.beganWall).toISOString(),
     ...defined({ durationMs: endedAt === undefined ? undefined : tenths(endedAt - beganAt) }),
     outcome: decisive?.outcome ?? "open",
-    ...defined({ status: decisive?.answer?.status, code: decisive?.code }),
+    ...defined({ status: decisive?.answer?.status, code: decisive?.code, retryAfterMs: decisive?.retryAfterMs }),
     bytes: playback.bytes,
     counts: { ...counts },
     requests: all.map((log) => describeRequest(log, beganAt)),

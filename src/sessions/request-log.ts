@@ -46,6 +46,13 @@ export interface SeenVariant {
   readonly size?: number;
 }
 
+/** The error that ended a request. */
+export interface RequestError {
+  readonly code: string;
+  readonly status: number;
+  readonly retryAfterMs?: number;
+}
+
 /** Whoever keeps the timeline that a request belongs to. */
 export interface RequestKeeper {
   now(): number;
@@ -73,6 +80,8 @@ export class RequestLog {
   outcome: Outcome = "open";
   /** The error's, as the client gets or would have got to know it. */
   code: string | undefined;
+  /** What the error said of when to try again. */
+  retryAfterMs: number | undefined;
   readonly #keeper: RequestKeeper;
   #stats = NOTHING;
 
@@ -116,12 +125,13 @@ export class RequestLog {
   }
 
   /** The first end counts. */
-  ended(outcome: Exclude<Outcome, "open">, error?: { readonly code: string; readonly status: number }): void {
+  ended(outcome: Exclude<Outcome, "open">, error?: RequestError): void {
     if (this.outcome !== "open") return;
     // What was read is known now: its reader need not be.
     this.#stats = { ...this.#stats };
     this.outcome = outcome;
     this.code = error?.code;
+    this.retryAfterMs = error?.retryAfterMs;
     this.endedAt = this.#keeper.now();
     if (outcome === "failed" && error !== undefined) {
       this.answer = { status: error.status };

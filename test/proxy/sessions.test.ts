@@ -183,6 +183,12 @@ test("an error, a cut and a client that left: the outcome that a player hides", 
   expect(await session("?play=4")).toMatchObject({ outcome: "failed", status: 504, code: "not-cached" });
   expect(last(await session("?play=4"))).toMatchObject({ offline: true, range: "bytes=10-" });
 
+  rig.up.resource("later", { size: MiB });
+  rig.up.script("later", [{ do: { status: 429, retryAfter: 60 } }]);
+  const late = await rig.get("w/later?play=5");
+  expect(late.headers["retry-after"]).toBe("60");
+  expect(await session("?play=5")).toMatchObject({ outcome: "failed", status: late.status, retryAfterMs: 60_000 });
+
   const of = (play: string): object[] => told.filter((event) => event.play === play);
   expect(of("1")).toMatchObject([
     { key: "w/gone", change: "came", outcome: "open" },
