@@ -172,12 +172,17 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     // A track's next window goes over the connection of the one before.
     keepAliveTimeout: 10_000,
   });
-  const { validate, maxWindow, random = Math.random } = options;
-  const shared = { clock, dispatcher: agent, scheduler: new Scheduler(clock), validate, maxWindow, random };
+  const { validate, maxWindow, patienceMs, random = Math.random } = options;
+  const shared = { clock, dispatcher: agent, scheduler: new Scheduler(clock), validate, maxWindow, patienceMs, random };
   const upstreamOf = ({ key, resolver }: ProxySource): DataSource =>
     sourcePipeline(resolver, {
       ...shared,
       onResolve: ({ ms, ok }) => log.debug({ source: key, ms: Math.round(ms), ok }, "Resolved"),
+      onCircuit(isOpen) {
+        if (isOpen)
+          log.warn({ source: key }, "This source fails for all tracks; it is asked for nothing for 5 s at a time");
+        else log.info({ source: key }, "This source is asked again");
+      },
     });
   const cache: TrackCache = new TrackCache({
     store: new FileChunkStore(dir.root, clock),

@@ -1,5 +1,7 @@
 import type { Dispatcher } from "undici";
 import { AfterbayError } from "../errors.ts";
+import { CircuitBreaker } from "./circuit-breaker.ts";
+import { circuitBreaking } from "./circuit-breaking.ts";
 import type { Clock } from "./clock.ts";
 import type { DataSource } from "./data-source.ts";
 import { http } from "./http.ts";
@@ -28,12 +30,18 @@ export interface PipelineOptions {
   readonly validate: (value: unknown) => Resolution;
   /** Largest range to ask for in one request, bytes. Default 8 MiB. */
   readonly maxWindow?: number | undefined;
+  /** Ms that a player in the middle of a track waits for a source that fails for all. Default 20,000. */
+  readonly patienceMs?: number | undefined;
   readonly onResolve?: ResolvingOptions["onResolve"];
+  /** Told when the source is left alone since it fails for all tracks, and when it is asked again. */
+  readonly onCircuit?: (isOpen: boolean) => void;
 }
+
+const PATIENCE_MS = 20_000;
 
 /** The way to one source's upstream: the first listed layer is the outermost. */
 export function sourcePipeline(resolver: Resolver, options: PipelineOptions): DataSource {
-  const { dispatcher, scheduler, clock, random, validate, onResolve } = options;
+  const { dispatcher, scheduler, clock, random, validate, patienceMs = PATIENCE_MS, onResolve, onCircuit } = options;
   const maxWindow = Math.min(
     resolver.maxWindow ?? Number.POSITIVE_INFINITY,
     options.maxWindow ?? Number.POSITIVE_INFINITY,
@@ -51,7 +59,14 @@ export function sourcePipeline(resolver: Resolver, options: PipelineOptions): Da
   };
   const resolved = windowing(rangeFallback(http({ dispatcher, clock })), windows);
   const named = resolving(resolved, names);
-  return prioritized(retrying(refreshing(overlapping(named)), { clock, random }), { scheduler, clock });
+  const inTurn = prioritized(retrying(refreshing(overlapping(named)), { clock, random }), { scheduler, clock });
+  const breaker = new CircuitBreaker(clock, onCircuit);
+  return {
+    ...circuitBreaking(inTurn, { breaker, clock, patienceMs }),
+    prepare(track) {
+      if (breaker.closed) named.prepare(track);
+    },
+  };
 }
 
 /** The upstreams of several sources as one, by their keys. */
@@ -61,6 +76,9 @@ export function bySource(sources: ReadonlyMap<string, DataSource>): DataSource {
       const source = sources.get(spec.source);
       if (source === undefined) throw new AfterbayError("not-found", "There is no such source");
       return await source.open(spec, options);
+    },
+    prepare(track) {
+      sources.get(track.source)?.prepare?.(track);
     },
   };
 }

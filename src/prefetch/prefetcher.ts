@@ -41,6 +41,8 @@ const AT_ONCE: Readonly<Record<number, number>> = { [Priority.head]: 3, [Priorit
 /** A failed job is tried again after this long, twice as long the next time, ms. */
 const RETRY_MS = 15_000;
 const MAX_TRIES = 5;
+/** Where a source that fails for all tracks does not say how long it is left alone, ms. */
+const PAUSE_MS = 5000;
 /** Errors that no later try mends. */
 const FINAL = ["not-found", "unplayable", "bad-request", "no-space"] as const;
 
@@ -66,6 +68,8 @@ export class Prefetcher {
   readonly #running = new Map<string, Running>();
   readonly #failures = new Map<string, Failure>();
   readonly #done = new Set<string>();
+  /** Until when sources that fail for all tracks are left alone, monotonic ms: no job of theirs is begun. */
+  readonly #pausedUntil = new Map<string, number>();
   /** The tracks of all lists, once someone asked. */
   #wished: Set<string> | undefined;
   #timer: (() => void) | undefined;
@@ -149,7 +153,9 @@ export class Prefetcher {
     const failure = names.map((name) => this.#failures.get(name)).find((one) => one !== undefined);
     if (failure !== undefined) return { ...key, state: "failed", code: failure.code };
     if (names.every((name) => this.#done.has(name))) return { ...key, state: "done" };
-    return { ...key, state: names.some((name) => this.#running.has(name)) ? "fetching" : "waiting" };
+    if (names.some((name) => this.#running.has(name))) return { ...key, state: "fetching" };
+    const paused = (this.#pausedUntil.get(key.source) ?? 0) > this.#options.clock.now();
+    return { ...key, ...(paused ? { state: "failed", code: "circuit-open" } : { state: "waiting" }) };
   }
 
   #schedule(): void {
@@ -170,7 +176,7 @@ export class Prefetcher {
         continue;
       }
       if (this.#done.has(name)) continue;
-      const notBefore = this.#failures.get(name)?.notBefore ?? 0;
+      const notBefore = Math.max(this.#failures.get(name)?.notBefore ?? 0, this.#pausedUntil.get(job.key.source) ?? 0);
       if (notBefore > now) {
         wakeAt = Math.min(wakeAt, notBefore);
         continue;
@@ -204,7 +210,7 @@ export class Prefetcher {
         },
         (error: unknown) => {
           if (controller.signal.aborted) tell("cancelled");
-          else tell("failed", this.#failed(name, error));
+          else tell("failed", this.#failed(name, job.key, error));
         },
       )
       .finally(() => {
@@ -214,15 +220,18 @@ export class Prefetcher {
   }
 
   /** The code of what failed. */
-  #failed(name: string, error: unknown): string {
+  #failed(name: string, { source }: TrackKey, error: unknown): string {
+    const now = this.#options.clock.now();
+    const code = isAfterbayError(error) ? error.code : "upstream-failed";
+    if (isAfterbayError(error, "circuit-open")) {
+      // Nothing was tried.
+      this.#pausedUntil.set(source, now + (error.retryAfterMs ?? PAUSE_MS));
+      return code;
+    }
     const tries = (this.#failures.get(name)?.tries ?? 0) + 1;
     const final = tries >= MAX_TRIES || isAfterbayError(error, ...FINAL);
-    const code = isAfterbayError(error) ? error.code : "upstream-failed";
-    this.#failures.set(name, {
-      code,
-      tries,
-      notBefore: final ? Number.POSITIVE_INFINITY : this.#options.clock.now() + RETRY_MS * 2 ** (tries - 1),
-    });
+    const notBefore = final ? Number.POSITIVE_INFINITY : now + RETRY_MS * 2 ** (tries - 1);
+    this.#failures.set(name, { code, tries, notBefore });
     return code;
   }
 

@@ -314,7 +314,17 @@ test("A5: no token, credential or signed URL on timelines, among events, in metr
     said += JSON.stringify(got.headers);
     if (got.status >= 400) said += Buffer.from(got.body).toString();
   }
-  expect(statuses).toEqual([206, 502, 502, 502, 502, 410, 502, 502]);
+  // The source has failed for five tracks by then: the last one is refused, unless the fast clock lets it probe.
+  expect(statuses).toEqual([
+    206,
+    502,
+    502,
+    502,
+    502,
+    410,
+    502,
+    expect.toSatisfy((status) => [502, 503].includes(status)),
+  ]);
   for (const path of ["/api/sessions", "/api/tracks", "/api/prefetch"]) {
     const got = await request({ port, path: `${path}?token=${SECRET}` });
     expect(got.status).toBe(200);
