@@ -24,6 +24,8 @@ const AHEAD = 1 * MiB;
 const RUN_ON = 512 * KiB;
 /** Bytes handed to the disk and not written yet; then the upstream waits for the disk. */
 const MAX_PENDING = 1 * MiB;
+/** What is fetched of a track of which nothing but the size is wanted, bytes. */
+const SIZE_PROBE = 64 * KiB;
 /** Later windows are cut in the first pause of this length (ms), or after this many bytes. */
 const PAUSE_MS = 3;
 const IN_FLIGHT = 64 * KiB;
@@ -100,6 +102,11 @@ export class Fill {
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** Fetches little, as long as nobody asks for more: a HEAD and the end of a track want to know its size first. */
+  probeSize(): void {
+    this.bound = this.position + SIZE_PROBE;
   }
 
   /** Says which variant it fills. */
@@ -270,7 +277,8 @@ export class Fill {
       }
       this.#idle = false;
     }
-    this.#windows += 1;
+    // The same again after a refusal, or once its URL is renewed, is no further one.
+    if (window.start !== this.#window?.start) this.#windows += 1;
     this.#window = window;
     const limit = (): number => this.#limit();
     return {

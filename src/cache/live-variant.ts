@@ -3,6 +3,7 @@ import {
   CHUNK_SIZE,
   type DataSource,
   type Expectation,
+  MiB,
   type Opened,
   Priority,
   type Quality,
@@ -24,6 +25,9 @@ export interface VariantFacts {
   readonly size?: number;
   readonly contentType?: string;
 }
+
+/** A player that is this near to bytes that are missing will soon want them. */
+const PREPARE_AHEAD = 4 * MiB;
 
 /** Stands between a variant's name and what tells a later copy of the same bytes from it. */
 export const COPY_MARK = "^";
@@ -165,6 +169,8 @@ export class LiveVariant {
   /** Goes on with a fill that was opened before it was known to belong here. */
   adopt(fill: Fill, opened: Opened): void {
     fill.attach(this);
+    // Another request for the rest would be answered with other bytes.
+    if (this.unnamed) fill.bound = Number.POSITIVE_INFINITY;
     this.#fills.add(fill);
     void this.#run(fill, opened);
   }
@@ -227,18 +233,31 @@ export class LiveVariant {
   }
 
   /** The fill that will bring the byte at `position`; a new one, if none will. */
-  fillFor(position: number): Fill {
+  fillFor(position: number, level: Priority): Fill {
     for (const fill of this.#fills) {
       if (fill.ended || fill.signal.aborted) continue;
       if (fill.position === position && position < fill.bound) return fill;
       const sole = this.unnamed || (fill.sequential && this.#wholeAnswers >= 2);
       if (sole && fill.position <= position) return fill;
     }
-    return this.#startFill(position);
+    return this.#startFill(position, level);
   }
 
   onReaderWaits(): void {
     for (const fill of this.#fills) fill.reconsider();
+  }
+
+  /**
+   * A player that reads on will need an upstream again: its URL is to be there by then. Not if what it reads is all here
+   * or on its way, or while the next hole is far.
+   */
+  prepareFor(reader: VariantReader): void {
+    const { source, id } = this.name;
+    const { quality, upstream } = this.#options;
+    const hole = this.#holeAfter(reader.position);
+    if (hole >= Math.min(reader.end, this.size ?? reader.end) || hole - reader.position > PREPARE_AHEAD) return;
+    const variant = this.#facts.resolverVariant;
+    upstream.prepare?.({ source, id, variant, ...(quality === undefined ? {} : { quality }) });
   }
 
   onReaderMoved(): void {
@@ -334,13 +353,29 @@ export class LiveVariant {
     }
   }
 
-  #startFill(position: number): Fill {
+  /** Where the first byte after `position` is that is neither stored nor asked for. */
+  #holeAfter(position: number): number {
+    for (let at = position; ; ) {
+      const stored = this.stored.contiguousEnd(at);
+      const fills = [...this.#fills].filter((fill) => fill.memoryStart <= stored && fill.position >= stored);
+      const ends = fills.map((fill) => {
+        if (fill.sequential && !fill.ended) return Number.POSITIVE_INFINITY;
+        return Math.max(fill.position, fill.windowEnd ?? 0);
+      });
+      const end = Math.max(stored, ...ends);
+      if (end === at || end === Number.POSITIVE_INFINITY) return end;
+      at = end;
+    }
+  }
+
+  #startFill(position: number, level: Priority): Fill {
     const { source, id } = this.name;
     const { quality } = this.#options;
     const start = this.unnamed ? this.#resumePoint(position) : position;
     const about = { source, id, position: start, ...(quality === undefined ? {} : { quality }) };
     const fill = new Fill(about, () => this.#hooks.now());
     fill.attach(this);
+    fill.urgency.level = level;
     fill.sequential = this.unnamed;
     for (const other of this.#fills) {
       if (other.ended || other.sequential) continue;

@@ -8,6 +8,8 @@ export interface Want extends TrackKey {
   readonly quality?: Quality;
   /** Where reading will begin, as far as that is known before the size is. */
   readonly position: number;
+  /** Nothing else is wanted for now: little is fetched to learn it. */
+  readonly sizeOnly?: boolean;
   /** Asked with If-Range: another variant than the one before will be noticed. */
   readonly conditional?: boolean;
   /** Never touch the network: `not-cached` if nothing is stored. */

@@ -1,6 +1,7 @@
 import { abortable } from "../data-source/aborting.ts";
 import type { Clock } from "../data-source/clock.ts";
 import { type DataSource, type Opened, Priority } from "../data-source/data-source.ts";
+import type { Resolution } from "../data-source/resolution.ts";
 import { isAfterbayError } from "../errors.ts";
 import { Fill } from "./fill.ts";
 import type { LiveVariant } from "./live-variant.ts";
@@ -55,17 +56,23 @@ export class Openings {
     }
   }
 
+  /** What the resolver says of a track that is being opened: hints, until the upstream answers. */
+  hintOf(want: Pick<Want, "source" | "id" | "quality">): Resolution | undefined {
+    return this.#running.get(keyOf(want))?.fill.need.resolution;
+  }
+
   /** Ends all. */
   stop(reason: Error): void {
     for (const opening of this.#running.values()) opening.fill.stop(reason);
   }
 
   #join(want: Want): Opening {
-    const key = `${trackKey(want)}\n${want.quality ?? ""}`;
+    const key = keyOf(want);
     const running = this.#running.get(key);
     if (running !== undefined && !running.fill.signal.aborted) {
       const level = want.level ?? Priority.playback;
       running.fill.follow(want.onFollow);
+      if (want.sizeOnly !== true) running.fill.bound = Number.POSITIVE_INFINITY;
       if (level < running.fill.urgency.level) running.fill.urgency.level = level;
       return running;
     }
@@ -85,10 +92,11 @@ export class Openings {
     return opening;
   }
 
-  #firstFill({ source, id, quality, level, onFollow }: Want, position: number): Fill {
+  #firstFill({ source, id, quality, level, sizeOnly, onFollow }: Want, position: number): Fill {
     const { clock } = this.#options;
     const fill = new Fill({ source, id, position, ...(quality === undefined ? {} : { quality }) }, () => clock.now());
     fill.urgency.level = level ?? Priority.playback;
+    if (sizeOnly === true) fill.probeSize();
     fill.follow(onFollow);
     return fill;
   }
@@ -115,6 +123,10 @@ export class Openings {
       throw error;
     }
   }
+}
+
+function keyOf(want: Pick<Want, "source" | "id" | "quality">): string {
+  return `${trackKey(want)}\n${want.quality ?? ""}`;
 }
 
 /** What failed before is a better reason than that it took too long. */

@@ -1,5 +1,6 @@
 import type { Clock } from "../data-source/clock.ts";
 import type { DataSource, TrackKey } from "../data-source/data-source.ts";
+import type { Resolution } from "../data-source/resolution.ts";
 import { AfterbayError, abortReason } from "../errors.ts";
 import type { ChunkStore, VariantName } from "./chunk-store.ts";
 import { CurrentVariants } from "./current-variants.ts";
@@ -159,6 +160,11 @@ export class TrackCache {
       // It may have gone idle and been released between the two turns of the event loop.
       if (this.#live.get(variant.stem) === variant) return openTrack(variant, want, timing, fill);
     }
+  }
+
+  /** What the resolver says of a track while {@link enter} waits for its upstream: hints, which may be wrong. */
+  hintOf(track: Pick<Want, "source" | "id" | "quality">): Resolution | undefined {
+    return this.#openings.hintOf(track);
   }
 
   /** The live variant of a stored one, if it is in use now. */

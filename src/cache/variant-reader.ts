@@ -1,6 +1,6 @@
 import { AfterbayError, abortReason, isAfterbayError } from "../errors.ts";
 import { deferred } from "../data-source/aborting.ts";
-import { KiB, type Priority } from "../data-source/data-source.ts";
+import { KiB, Priority } from "../data-source/data-source.ts";
 import type { Fill, OnFollow } from "./fill.ts";
 import type { LiveVariant } from "./live-variant.ts";
 
@@ -23,6 +23,12 @@ export interface ReaderOptions {
 
 /** Bytes given at once: what each of hundreds of slow readers holds. More would hardly be faster. */
 const READ_SIZE = 64 * KiB;
+/**
+ * A reading that goes on for this long is no probe, and a look is taken at what it will need; then again as often, ms.
+ * Whoever opens thirty tracks for their heads reads faster, or stops.
+ */
+const LOOK_AFTER_MS = 250;
+const LOOK_EVERY_MS = 1000;
 /** Fills that may end one after the other without bringing the byte that is waited for. */
 const MAX_FRUITLESS = 3;
 
@@ -61,6 +67,8 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
   #lastFill: Fill | undefined;
   #done = false;
   #buffer: Buffer | undefined;
+  /** When to look ahead next, monotonic ms; undefined before the first byte. */
+  #lookAt: number | undefined;
 
   constructor(variant: LiveVariant, options: ReaderOptions) {
     this.#variant = variant;
@@ -142,7 +150,7 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
       }
       if (this.#options.offline === true) throw new AfterbayError("not-cached", "These bytes are not in the cache");
       const before = this.position;
-      const fill = this.#variant.fillFor(this.position);
+      const fill = this.#variant.fillFor(this.position, this.level);
       await this.#waitFor(fill);
       const brought = fill.position > before || !fill.ended;
       fruitless = brought ? 0 : fruitless + 1;
@@ -188,6 +196,15 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
       this.stats.upstreamMs ??= now - began;
     }
     this.#variant.onReaderMoved();
+    this.#lookAhead(now);
     return bytes;
+  }
+
+  #lookAhead(now: number): void {
+    if (this.level !== Priority.playback || this.#options.offline === true) return;
+    this.#lookAt ??= now + LOOK_AFTER_MS;
+    if (now < this.#lookAt) return;
+    this.#lookAt = now + LOOK_EVERY_MS;
+    this.#variant.prepareFor(this);
   }
 }

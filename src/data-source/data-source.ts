@@ -92,6 +92,13 @@ export class Urgency {
   }
 }
 
+/** A track that is about to be wanted. */
+export interface Upcoming extends TrackKey {
+  readonly quality?: Quality;
+  /** The one whose bytes are held already, as the resolver named it. */
+  readonly variant?: string | undefined;
+}
+
 /** What is wanted of a track. */
 export interface DataSpec extends TrackKey {
   readonly quality?: Quality;
@@ -117,8 +124,11 @@ export interface DataSpec extends TrackKey {
 /** A spec below the resolving layer: it has a URL. */
 export interface ResolvedSpec extends DataSpec {
   readonly resolution: Resolution;
-  /** The resolution to make a later request with: another one when the URL's life is over. Absent: the same. */
-  readonly renew?: () => Promise<Resolution>;
+  /**
+   * Asked before each request, which may have waited long for its turn: another resolution to make it with when the life
+   * of the one in use is over; undefined while it serves. Absent: it always does.
+   */
+  readonly renew?: () => Promise<Resolution> | undefined;
   /** Ask without a Range: the whole resource is the answer. */
   readonly whole?: boolean;
 }
@@ -165,4 +175,9 @@ export interface Opened extends AsyncDisposable {
  */
 export interface DataSource<Spec extends DataSpec = DataSpec> {
   open(spec: Spec, options: { readonly signal: AbortSignal }): Promise<Opened>;
+  /**
+   * Told that a track will be opened soon: asks for its URL in the background, if there is none or the life of the one
+   * there is nears its end. Fetches no bytes and never throws: whoever needs them learns what is wrong. Absent: no need.
+   */
+  prepare?(track: Upcoming): void;
 }

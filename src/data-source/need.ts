@@ -1,4 +1,5 @@
-import type { ResolveReason } from "./resolution.ts";
+import type { AfterbayError } from "../errors.ts";
+import type { Resolution, ResolveReason } from "./resolution.ts";
 import type { TraceEvent } from "./trace.ts";
 
 /** A trace event before its time is put to it. */
@@ -6,6 +7,14 @@ type Untimed = TraceEvent extends infer Event ? (Event extends TraceEvent ? Omit
 
 /** Events that are kept for those who come to watch later. */
 const KEPT = 16;
+
+/** A URL that its upstream refused. */
+export interface Refusal {
+  readonly resolution: Resolution;
+  readonly error: AfterbayError;
+  /** Times in a row. */
+  readonly times: number;
+}
 
 /**
  * The tries spent on one hole that someone wants. The layers that retry and refresh share it, so that their budgets
@@ -21,6 +30,12 @@ export class Need {
 
   /** Milliseconds that the resolver took, if it was asked. */
   resolveMs: number | undefined;
+
+  /** What the resolver said last: hints of what is to come. */
+  resolution: Resolution | undefined;
+
+  /** The URL that was refused last without a byte since. */
+  refusal: Refusal | undefined;
 
   /** What failed last without a byte since: the reason to give when there is no more time to wait. */
   lastFailure: unknown;
@@ -61,6 +76,7 @@ export class Need {
     this.retries = 0;
     this.refreshes = 0;
     this.reason = "first";
+    this.refusal = undefined;
     this.lastFailure = undefined;
   }
 }

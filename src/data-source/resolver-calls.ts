@@ -1,9 +1,10 @@
 import { AfterbayError, isAfterbayError } from "../errors.ts";
 import { abortable, deferred } from "./aborting.ts";
 import type { Clock } from "./clock.ts";
-import { type DataSpec, Priority } from "./data-source.ts";
+import { Priority, type Quality, type TrackKey, type Urgency } from "./data-source.ts";
+import type { Need } from "./need.ts";
 import type { Resolution, Resolver } from "./resolution.ts";
-import type { UriCache } from "./uri-cache.ts";
+import type { KeptResolution, UriCache } from "./uri-cache.ts";
 
 export interface ResolvingOptions {
   readonly resolver: Resolver;
@@ -15,23 +16,40 @@ export interface ResolvingOptions {
   readonly onResolve?: (event: { readonly id: string; readonly ms: number; readonly ok: boolean }) => void;
 }
 
+/** Who wants a track's URL. */
+export interface Asking extends TrackKey {
+  readonly quality?: Quality;
+  readonly need: Need;
+  readonly urgency?: Urgency;
+  /** The one whose bytes it holds, if it does, as the resolver named it. */
+  readonly variant?: string | undefined;
+}
+
 const RESOLVE_LIMIT_MS = 20_000;
 const MAX_PER_TRACK = 20;
 const PER_MS = 60_000;
 const SLOTS = 4;
+/** A track is asked for ahead of need once in this time, ms: if that failed, whoever needs it asks again. */
+const AHEAD_PAUSE_MS = 60_000;
+/** Someone plays the track and will need its URL: before all prefetch, but a player that waits goes first. */
+const AHEAD_RANK = 0.5;
 
 /** The key of a track's URL: quality changes what is resolved. */
-export function uriKey(spec: DataSpec): string {
-  return `${spec.source}\n${spec.id}\n${spec.quality ?? ""}`;
+export function uriKey({ source, id, quality }: TrackKey & { readonly quality?: Quality }): string {
+  return `${source}\n${id}\n${quality ?? ""}`;
+}
+
+interface Caller {
+  readonly asking: Asking;
+  /** Nobody waits yet. */
+  readonly ahead: boolean;
 }
 
 /** One call of the resolver, waiting for a slot or under way, and those who wait for it. */
 class Call {
   readonly key: string;
-  readonly callers = new Set<{ readonly spec: DataSpec }>();
-  /** The one that the first caller who holds bytes wants more of. */
-  variant: string | undefined;
-  readonly result = deferred<Resolution>();
+  readonly callers = new Set<Caller>();
+  readonly result = deferred<KeptResolution>();
 
   constructor(key: string) {
     this.key = key;
@@ -39,21 +57,50 @@ class Call {
     this.result.promise.catch(() => {});
   }
 
-  /** That of the most urgent caller. */
-  get level(): Priority {
-    return [...this.callers].reduce<Priority>((least, { spec }) => {
-      const level = spec.urgency?.level ?? Priority.playback;
-      return level < least ? level : least;
-    }, Priority.abandoned);
+  /** That of the most urgent caller; lower is more urgent. */
+  get rank(): number {
+    let least: number = Priority.abandoned;
+    for (const { asking, ahead } of this.callers) {
+      least = Math.min(least, ahead ? AHEAD_RANK : (asking.urgency?.level ?? Priority.playback));
+    }
+    return least;
   }
+
+  /** Nobody waits for it yet. */
+  get isAhead(): boolean {
+    return this.callers.size > 0 && [...this.callers].every(({ ahead }) => ahead);
+  }
+
+  /** The one that the first caller who holds bytes wants more of. */
+  get variant(): string | undefined {
+    for (const { asking } of this.callers) if (asking.variant !== undefined) return asking.variant;
+    return undefined;
+  }
+
+  /** The caller that has tried most often: the resolver is to do better than each of these times. */
+  get asking(): Asking | undefined {
+    const [first, ...others] = this.callers;
+    return others.reduce(
+      (most, other) => (other.asking.need.attempt > (most?.asking.need.attempt ?? 0) ? other : most),
+      first,
+    )?.asking;
+  }
+}
+
+/** What the resolver was asked of one track lately. */
+interface TrackRecord {
+  /** When, monotonic ms, in the last minute. */
+  starts: number[];
+  aheadAt: number;
+  /** What was found out about the track itself, if that was the last thing. */
+  verdict: { readonly error: AfterbayError; readonly at: number } | undefined;
 }
 
 /** The calls of one resolver: joined, rationed, with one slot kept for playback. */
 export class ResolverCalls {
   readonly #options: ResolvingOptions;
   readonly #calls = new Map<string, Call>();
-  /** When the resolver was asked for each track in the last minute, monotonic ms. */
-  readonly #starts = new Map<string, number[]>();
+  readonly #tracks = new Map<string, TrackRecord>();
   #waiting: Call[] = [];
   #active = 0;
 
@@ -61,13 +108,35 @@ export class ResolverCalls {
     this.#options = options;
   }
 
-  /** `variant`: the one whose bytes the caller holds, if it does. */
-  async resolve(spec: DataSpec, signal: AbortSignal, variant?: string): Promise<Resolution> {
-    const call = this.#calls.get(uriKey(spec)) ?? this.#begin(spec);
-    call.variant ??= variant;
-    const caller = { spec };
+  /** Rejects with an AfterbayError, or the signal's reason; the call goes on then. */
+  resolve(asking: Asking, signal: AbortSignal): Promise<KeptResolution> {
+    return this.#join({ asking, ahead: false }, signal);
+  }
+
+  /** Asks before anyone waits, unless that is being done or was done a moment ago. */
+  async ahead(asking: Asking): Promise<void> {
+    const now = this.#options.clock.now();
+    const record = this.#recordOf(asking);
+    if (this.#calls.has(uriKey(asking)) || now - record.aheadAt < AHEAD_PAUSE_MS) return;
+    record.aheadAt = now;
+    await this.#join({ asking, ahead: true }, new AbortController().signal);
+  }
+
+  /** Notes that a track cannot be had: that is said, not that one is to come back, when it may not be asked for again. */
+  remember(track: TrackKey, error: AfterbayError): void {
+    this.#recordOf(track).verdict = { error, at: this.#options.clock.now() };
+  }
+
+  /** The track was delivered. */
+  forget(track: TrackKey): void {
+    const record = this.#tracks.get(trackOf(track));
+    if (record !== undefined) record.verdict = undefined;
+  }
+
+  async #join(caller: Caller, signal: AbortSignal): Promise<KeptResolution> {
+    const call = this.#calls.get(uriKey(caller.asking)) ?? this.#begin(caller.asking);
     call.callers.add(caller);
-    const unlisten = spec.urgency?.onChange(() => this.#grant());
+    const unlisten = caller.asking.urgency?.onChange(() => this.#grant());
     this.#grant();
     try {
       return await abortable(call.result.promise, signal);
@@ -78,9 +147,9 @@ export class ResolverCalls {
     }
   }
 
-  #begin(spec: DataSpec): Call {
-    this.#ration(`${spec.source}\n${spec.id}`);
-    const call = new Call(uriKey(spec));
+  #begin(asking: Asking): Call {
+    this.#ration(asking);
+    const call = new Call(uriKey(asking));
     this.#calls.set(call.key, call);
     this.#waiting.push(call);
     return call;
@@ -95,75 +164,109 @@ export class ResolverCalls {
 
   #grant(): void {
     // Stable: equals keep the order in which they came.
-    this.#waiting.sort((a, b) => a.level - b.level);
+    this.#waiting.sort((a, b) => a.rank - b.rank);
     for (;;) {
       const [next] = this.#waiting;
-      if (next === undefined) return;
-      const slots = next.level === Priority.playback ? SLOTS : SLOTS - 1;
-      const [caller] = next.callers;
-      if (this.#active >= slots || caller === undefined) return;
+      const asking = next?.asking;
+      if (next === undefined || asking === undefined) return;
+      const slots = next.rank === Priority.playback ? SLOTS : SLOTS - 1;
+      if (this.#active >= slots) return;
       this.#waiting.shift();
       this.#active += 1;
-      void this.#ask(next, caller.spec)
+      void this.#ask(next, asking)
         .finally(() => {
           this.#calls.delete(next.key);
           this.#active -= 1;
           this.#grant();
         })
         .then(
-          (resolution) => next.result.resolve(resolution),
+          (resolved) => next.result.resolve(resolved),
           (error: unknown) => next.result.reject(error),
         );
     }
   }
 
-  async #ask({ key, variant }: Call, spec: DataSpec): Promise<Resolution> {
-    const { resolver, clock, validate, uriCache, onResolve } = this.#options;
+  async #ask(call: Call, asking: Asking): Promise<KeptResolution> {
+    const { resolver, clock, validate, onResolve } = this.#options;
+    const { id, quality, need } = asking;
+    const { variant } = call;
     const began = clock.now();
+    this.#recordOf(asking).starts.push(began);
     const controller = new AbortController();
     const cancel = clock.after(RESOLVE_LIMIT_MS, () =>
       controller.abort(new AfterbayError("stalled", "The source took too long to name a URL")),
     );
     let ok = false;
     try {
-      const { attempt, reason } = spec.need;
+      const { attempt, reason } = need;
       const request = {
         signal: controller.signal,
         attempt,
         reason,
-        ...(spec.quality === undefined ? {} : { quality: spec.quality }),
+        ...(quality === undefined ? {} : { quality }),
         ...(variant === undefined ? {} : { variant }),
       };
-      const answer = await abortable(Promise.resolve(resolver.resolve(spec.id, request)), controller.signal);
+      const answer = await abortable(Promise.resolve(resolver.resolve(id, request)), controller.signal);
       const resolution = validate(answer);
-      if (resolution.id !== undefined && resolution.id !== spec.id) {
+      if (resolution.id !== undefined && resolution.id !== id) {
         throw new AfterbayError("wrong-answer", "The source answered for another track");
       }
-      await uriCache.set(key, resolution);
+      const kept = await this.#keep(call, resolution);
       ok = true;
-      return resolution;
+      return kept;
     } catch (error) {
+      if (isAfterbayError(error, "not-found", "unplayable")) this.remember(asking, error);
       if (isAfterbayError(error)) throw error;
       throw new AfterbayError("transient", "The source failed to name a URL", { cause: error });
     } finally {
       cancel();
-      onResolve?.({ id: spec.id, ms: clock.now() - began, ok });
+      onResolve?.({ id, ms: clock.now() - began, ok });
     }
   }
 
-  #ration(track: string): void {
+  /** While the bytes that are being played can be had, a look ahead does not replace their URL by that of others. */
+  async #keep(call: Call, resolution: Resolution): Promise<KeptResolution> {
+    const { uriCache } = this.#options;
+    const kept = await uriCache.get(call.key);
+    const differs = kept !== undefined && kept.resolution.variant !== resolution.variant;
+    if (call.isAhead && differs && !kept.expired) return kept;
+    return await uriCache.set(call.key, resolution);
+  }
+
+  /** Counted are the calls that were made: one that gave up waiting for its turn cost nothing. */
+  #ration(track: TrackKey): void {
     const now = this.#options.clock.now();
-    const recent = (this.#starts.get(track) ?? []).filter((at) => now - at < PER_MS);
-    const oldest = recent[0];
-    if (recent.length >= MAX_PER_TRACK && oldest !== undefined) {
-      throw new AfterbayError("busy", "This track was resolved too often", { retryAfterMs: oldest + PER_MS - now });
+    const record = this.#recordOf(track);
+    const [oldest] = record.starts;
+    if (record.starts.length < MAX_PER_TRACK || oldest === undefined) return;
+    const { verdict } = record;
+    if (verdict !== undefined && now - verdict.at < PER_MS) throw verdict.error;
+    throw new AfterbayError("busy", "This track was resolved too often", { retryAfterMs: oldest + PER_MS - now });
+  }
+
+  /** The record of a track, without what is older than a minute. */
+  #recordOf(track: TrackKey): TrackRecord {
+    const key = trackOf(track);
+    const now = this.#options.clock.now();
+    const known = this.#tracks.get(key);
+    if (known !== undefined) {
+      known.starts = known.starts.filter((at) => now - at < PER_MS);
+      return known;
     }
-    recent.push(now);
-    this.#starts.set(track, recent);
-    if (this.#starts.size > 1000) {
-      for (const [other, starts] of this.#starts) {
-        if (starts.every((at) => now - at >= PER_MS)) this.#starts.delete(other);
-      }
+    if (this.#tracks.size >= 1000) this.#prune(now);
+    const record = { starts: [], aheadAt: Number.NEGATIVE_INFINITY, verdict: undefined };
+    this.#tracks.set(key, record);
+    return record;
+  }
+
+  #prune(now: number): void {
+    for (const [key, { starts, aheadAt, verdict }] of this.#tracks) {
+      const last = Math.max(aheadAt, verdict?.at ?? Number.NEGATIVE_INFINITY, ...starts);
+      if (now - last >= PER_MS) this.#tracks.delete(key);
     }
   }
+}
+
+function trackOf({ source, id }: TrackKey): string {
+  return `${source}\n${id}`;
 }

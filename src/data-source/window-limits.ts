@@ -14,7 +14,7 @@ interface Lesson {
   confirmations: number;
   /** Largest window that was accepted where a larger one was refused, bytes. */
   accepted: number;
-  unnamed: boolean;
+  /** Of the last confirmation, monotonic ms. */
   at: number;
 }
 
@@ -25,6 +25,8 @@ interface Lesson {
 export class WindowLimits {
   readonly #clock: Clock;
   readonly #lessons = new LRUCache<string, Lesson>({ max: 1000 });
+  /** When answers were last found to carry no name, monotonic ms. */
+  readonly #unnamed = new LRUCache<string, number>({ max: 1000 });
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -32,45 +34,45 @@ export class WindowLimits {
 
   /** The learned limit in bytes, or undefined. */
   limit(source: string, url: string): number | undefined {
-    const lesson = this.#recall(source, url);
-    return lesson !== undefined && lesson.confirmations >= CONFIRMATIONS ? lesson.accepted : undefined;
+    const lesson = this.#recall(key(source, url));
+    if (lesson === undefined || lesson.confirmations < CONFIRMATIONS) return undefined;
+    return Math.max(WINDOW_FLOOR, lesson.accepted);
   }
 
   /** One URL refused a window of `refused` bytes and accepted one of `accepted`. */
   confirm(source: string, url: string, accepted: number, refused: number): void {
-    const lesson = this.#learn(source, url);
+    const name = key(source, url);
+    const lesson = this.#recall(name) ?? { confirmations: 0, accepted: 0, at: 0 };
     // What was accepted before and is smaller than what is refused now still holds.
     lesson.accepted = lesson.accepted < refused ? Math.max(lesson.accepted, accepted) : accepted;
     lesson.confirmations += 1;
+    lesson.at = this.#clock.now();
+    this.#lessons.set(name, lesson);
+  }
+
+  /** A confirmation turned out to be none: the URL went on to refuse windows of the size that it had accepted. */
+  withdraw(source: string, url: string): void {
+    const lesson = this.#recall(key(source, url));
+    if (lesson !== undefined) lesson.confirmations = Math.max(0, lesson.confirmations - 1);
   }
 
   /** The same URL accepted a window of `bytes` after all: nothing smaller is the limit. */
   accepted(source: string, url: string, bytes: number): void {
-    const lesson = this.#recall(source, url);
-    if (lesson !== undefined && lesson.confirmations > 0) lesson.accepted = Math.max(lesson.accepted, bytes);
+    const lesson = this.#recall(key(source, url));
+    if (lesson !== undefined) lesson.accepted = Math.max(lesson.accepted, bytes);
   }
 
   isUnnamed(source: string, url: string): boolean {
-    return this.#recall(source, url)?.unnamed ?? false;
+    const at = this.#unnamed.get(key(source, url));
+    return at !== undefined && this.#clock.now() - at < FORGET_MS;
   }
 
   markUnnamed(source: string, url: string): void {
-    this.#learn(source, url).unnamed = true;
+    this.#unnamed.set(key(source, url), this.#clock.now());
   }
 
-  #learn(source: string, url: string): Lesson {
-    const known = this.#recall(source, url);
-    if (known !== undefined) {
-      known.at = this.#clock.now();
-      return known;
-    }
-    const lesson = { confirmations: 0, accepted: 0, unnamed: false, at: this.#clock.now() };
-    this.#lessons.set(key(source, url), lesson);
-    return lesson;
-  }
-
-  #recall(source: string, url: string): Lesson | undefined {
-    const lesson = this.#lessons.get(key(source, url));
+  #recall(name: string): Lesson | undefined {
+    const lesson = this.#lessons.get(name);
     return lesson !== undefined && this.#clock.now() - lesson.at < FORGET_MS ? lesson : undefined;
   }
 }

@@ -49,10 +49,12 @@ class WindowSeries {
   #ceiling = 0;
   /** Largest window that this URL honoured, bytes. */
   #honoured = 0;
-  /** Smallest window that this URL refused, bytes. */
+  /** Smallest window that this URL refused although it accepted a smaller one, bytes. */
   #refused = Number.POSITIVE_INFINITY;
   #position: number;
+  /** Lengths of the last answered window, and of the one that was asked for last, bytes. */
   #lastLength = 0;
+  #askedLength = 0;
   #openEnded = false;
   #current: { opened: Opened; exhausted: boolean; release(): void } | undefined;
   #latest: Opened | undefined;
@@ -83,15 +85,16 @@ class WindowSeries {
 
   /** Opens the next window, or answers undefined if nothing more is wanted. */
   async next(): Promise<Opened | undefined> {
-    const planned = this.#plan();
     try {
-      return await this.#open(planned);
+      return await this.#open();
     } catch (error) {
+      if (!isAfterbayError(error, "url-refused") || error.status !== 403 || this.#openEnded) throw error;
       const smaller = this.#honoured > 0 ? this.#honoured : WINDOW_FLOOR;
-      const length = planned === undefined ? Number.POSITIVE_INFINITY : planned - this.#position;
-      const shrinks = isAfterbayError(error, "url-refused") && error.status === 403 && length > smaller;
-      if (!shrinks || this.#openEnded) throw error;
-      return await this.#openSmaller(smaller, length, error);
+      if (this.#askedLength <= smaller) {
+        this.#unlearn();
+        throw error;
+      }
+      return await this.#openSmaller(smaller, error);
     }
   }
 
@@ -117,7 +120,6 @@ class WindowSeries {
         if (this.#position === before) {
           throw new AfterbayError("transient", "The upstream answered a range with no bytes");
         }
-        await this.#renew();
       }
     } finally {
       await this.#free();
@@ -148,38 +150,56 @@ class WindowSeries {
     this.#openEnded = resolution.variant === undefined && this.#limits.isUnnamed(source, resolution.url);
   }
 
-  async #renew(): Promise<void> {
-    const resolution = await this.#spec.renew?.();
-    if (resolution === undefined || resolution.url === this.#spec.resolution.url) return;
-    this.#spec = { ...this.#spec, resolution };
-    this.#beginUrl();
-  }
-
-  async #openSmaller(length: number, refused: number, firstError: unknown): Promise<Opened | undefined> {
-    const { source, resolution } = this.#spec;
+  async #openSmaller(length: number, firstError: unknown): Promise<Opened | undefined> {
+    const { resolution } = this.#spec;
+    const refused = this.#askedLength;
+    let opened: Opened | undefined;
     try {
-      const opened = await this.#open(this.#position + length);
-      this.#refused = Math.min(this.#refused, refused);
-      this.#limits.confirm(source, resolution.url, length, refused);
-      return opened;
+      opened = await this.#open(length);
     } catch (error) {
+      if (!isAfterbayError(error, "url-refused")) throw error;
       // Refused as well: it is not the size. The first refusal is the one to act on.
-      throw isAfterbayError(error, "url-refused") ? firstError : error;
+      this.#unlearn();
+      throw firstError;
     }
+    if (opened?.ranged === true && this.#spec.resolution === resolution) {
+      this.#refused = Math.min(this.#refused, refused);
+      this.#limits.confirm(this.#spec.source, resolution.url, this.#lastLength, refused);
+    }
+    return opened;
   }
 
-  async #open(plannedEnd: number | undefined): Promise<Opened | undefined> {
+  /** What is refused now is no larger than what was accepted: the refusals before were not about the size either. */
+  #unlearn(): void {
+    if (this.#refused === Number.POSITIVE_INFINITY) return;
+    this.#refused = Number.POSITIVE_INFINITY;
+    this.#limits.withdraw(this.#spec.source, this.#spec.resolution.url);
+  }
+
+  /** Asks for the window that is next by plan, and of that at most `most` bytes. */
+  async #open(most = Number.POSITIVE_INFINITY): Promise<Opened | undefined> {
     const start = this.#position;
-    const end = plannedEnd;
-    const admission = await this.#admit(start, end);
-    const granted = Math.min(admission.end ?? Number.POSITIVE_INFINITY, end ?? Number.POSITIVE_INFINITY);
-    if (granted <= start) {
+    let end = Number.POSITIVE_INFINITY;
+    let admission: Admission;
+    for (;;) {
+      end = Math.min(this.#plan() ?? Number.POSITIVE_INFINITY, start + most);
+      admission = await this.#admit(start, end);
+      end = Math.min(end, admission.end ?? Number.POSITIVE_INFINITY);
+      const renewal = end <= start ? undefined : this.#spec.renew?.();
+      if (renewal === undefined) break;
+      // It waited so long for its turn that the URL's life is over. No place is held while another is asked for.
+      admission.release(false);
+      this.#spec = { ...this.#spec, resolution: await renewal };
+      this.#beginUrl();
+    }
+    if (end <= start) {
       admission.release(false);
       return undefined;
     }
+    this.#askedLength = end - start;
     let opened: Opened;
     try {
-      opened = await this.#request(start, granted === Number.POSITIVE_INFINITY ? undefined : granted);
+      opened = await this.#request(start, end);
     } catch (error) {
       admission.release(this.#signal.aborted);
       throw error;
@@ -187,8 +207,8 @@ class WindowSeries {
     await this.#hold(opened, admission);
     this.#size ??= opened.size;
     this.#spec = { ...this.#spec, expect: expectationOf(opened, this.#spec.expect) };
-    if (opened.ranged && granted !== Number.POSITIVE_INFINITY) {
-      this.#lastLength = granted - start;
+    if (opened.ranged && !this.#openEnded) {
+      this.#lastLength = end - start;
       this.#honoured = Math.max(this.#honoured, this.#lastLength);
       this.#limits.accepted(this.#spec.source, this.#spec.resolution.url, this.#lastLength);
     }
@@ -212,14 +232,15 @@ class WindowSeries {
     else this.#signal.addEventListener("abort", onAbort, { once: true });
   }
 
-  async #request(start: number, end: number | undefined): Promise<Opened> {
+  /** `end` is exclusive, and Infinity where a request is to be open-ended. */
+  async #request(start: number, end: number): Promise<Opened> {
     const { end: _wanted, ...spec } = this.#spec;
     const about = { ...spec, position: start };
     if (this.#openEnded) return await this.#upstream.open(about, { signal: this.#signal });
-    const bounded = end === undefined ? about : { ...about, end };
+    const bounded = end === Number.POSITIVE_INFINITY ? about : { ...about, end };
     const opened = await this.#upstream.open(bounded, { signal: this.#signal });
     const named = opened.variant !== undefined || !opened.ranged;
-    const complete = opened.size !== undefined && start === 0 && end !== undefined && end >= opened.size;
+    const complete = opened.size !== undefined && start === 0 && end >= opened.size;
     if (named || complete) return opened;
     // Another window might be cut from another version: this answer is dropped, unread, for one that has it all.
     await opened[Symbol.asyncDispose]();
@@ -228,8 +249,8 @@ class WindowSeries {
     return await this.#upstream.open(about, { signal: this.#signal });
   }
 
-  async #admit(start: number, end: number | undefined): Promise<Admission> {
-    const window = end === undefined ? { start } : { start, end };
+  async #admit(start: number, end: number): Promise<Admission> {
+    const window = end === Number.POSITIVE_INFINITY ? { start } : { start, end };
     return (await this.#spec.admit?.(window, this.#signal)) ?? { release() {} };
   }
 

@@ -289,7 +289,7 @@ describe("the layer", () => {
       expect(upstream.asked).toHaveLength(asked);
     }
     await clock.advance(5000);
-    const codes = (await Promise.all(reads)).map(({ code }: AfterbayError) => code);
+    const codes = (await Promise.all(reads)).map((error) => (error as AfterbayError).code);
     expect(codes.toSorted()).toEqual(["circuit-open", "transient", "transient", "transient", "transient"]);
     expect(upstream.asked).toHaveLength(4);
   });

@@ -188,6 +188,334 @@ describe("limits", () => {
   });
 });
 
+describe("the ration", () => {
+  const refused = (status: number): AfterbayError => new AfterbayError("url-refused", "No", { status });
+
+  test("counts calls that were made, not those that gave up waiting for a slot", async () => {
+    const source = layer();
+    for (const id of ["1", "2", "3", "4"]) void open(source, { id });
+    for (let n = 0; n < 30; n += 1) {
+      const gone = new AbortController();
+      const waiting = open(source, { id: "song" }, gone.signal);
+      await settle();
+      gone.abort(new Error("left"));
+      await expect(waiting).rejects.toThrow("left");
+    }
+    asked[0]?.answer.resolve(url(1));
+    void open(source, { id: "song" });
+    await settle();
+    expect(asked.map(({ id }) => id)).toEqual(["1", "2", "3", "4", "song"]);
+  });
+
+  test.each([
+    ["the resolver says that it is not there", "not-found", undefined],
+    ["the resolver says that it can never play", "unplayable", undefined],
+    ["its URLs are answered 404", "not-found", 404],
+    ["its URLs are answered 410", "not-found", 410],
+  ] as const)("of a track that is gone (%s) that is still said when it is spent", async (_title, code, status) => {
+    let n = 0;
+    const source = layer(() => {
+      n += 1;
+      if (status === undefined) throw new AfterbayError(code, "Gone");
+      return url(n);
+    });
+    if (status !== undefined) {
+      handle = () => {
+        throw refused(status);
+      };
+    }
+    for (let play = 0; play < 30; play += 1) {
+      const failed = await open(source).catch((error: unknown) => error);
+      expect(failed).toMatchObject(play < 20 && status !== undefined ? { code: "url-refused", status } : { code });
+    }
+    expect(asked).toHaveLength(20);
+    await clock.advance(60_000);
+    await open(source).catch(() => {});
+    expect(asked).toHaveLength(21);
+  });
+
+  test("of one that was delivered since, only when to come back", async () => {
+    let gone = true;
+    const source = layer(() => {
+      if (gone) throw new AfterbayError("not-found", "Gone");
+      return url(1);
+    });
+    await expect(open(source)).rejects.toMatchObject({ code: "not-found" });
+    gone = false;
+    for (let n = 0; n < 19; n += 1) {
+      await open(source);
+      await uriCache.delete("s\nsong\n", url(1).url);
+    }
+    await expect(open(source)).rejects.toMatchObject({ code: "busy" });
+  });
+});
+
+describe("a URL that is refused, and named again", () => {
+  const need = (): Need => new Need();
+  const refused = (status: number): AfterbayError => new AfterbayError("url-refused", "No", { status });
+  /** As `refreshing` asks: up to twice again. */
+  const tries = async (source: ReturnType<typeof layer>, spent = need()): Promise<unknown[]> => {
+    const errors: unknown[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      const error = await open(source, { need: spent }).catch((failure: unknown) => failure);
+      errors.push(error);
+      if (!(error instanceof AfterbayError) || error.code !== "url-refused") break;
+      spent.refreshes += 1;
+      spent.reason = "not-found";
+    }
+    return errors;
+  };
+
+  test.each([404, 410])("%i is final at the first identical resolution: one request, two calls", async (status) => {
+    const source = layer(() => url(1));
+    handle = () => {
+      throw refused(status);
+    };
+    const errors = await tries(source);
+    expect(errors).toMatchObject([{ code: "url-refused" }, { code: "not-found", status }]);
+    expect([upstream.asked.length, asked.length]).toEqual([1, 2]);
+  });
+
+  test.each([401, 403])(
+    "%i may pass: the same URL is asked twice, and a third time only if it is another",
+    async (status) => {
+      const source = layer(() => url(1));
+      handle = () => {
+        throw refused(status);
+      };
+      expect(await tries(source)).toMatchObject([{ status }, { status }, { status }]);
+      expect([upstream.asked.length, asked.length]).toEqual([2, 3]);
+      let n = 0;
+      const others = layer(() => url(`other${(n += 1)}`));
+      expect(await tries(others)).toHaveLength(3);
+      expect(upstream.asked).toHaveLength(5);
+    },
+  );
+
+  test("with other headers it is another", async () => {
+    let n = 0;
+    const source = layer(() => ({ ...url(1), headers: { b: "1", cookie: String((n += 1)) } }));
+    handle = () => {
+      throw refused(404);
+    };
+    expect(await tries(source)).toMatchObject([{ status: 404 }, { status: 404 }, { status: 404 }]);
+    const flag = layer(() => ({
+      ...url(1),
+      headers: asked.length % 2 === 0 ? { a: "1", b: "2" } : { b: "2", a: "1" },
+    }));
+    expect(await tries(flag)).toMatchObject([{ status: 404 }, { code: "not-found" }]);
+  });
+
+  test("bytes since make it a new matter", async () => {
+    const source = layer(() => url(1));
+    const spent = need();
+    handle = (_spec, count) => {
+      if (count % 2 === 1) throw refused(404);
+      return answer([new Uint8Array(1)]);
+    };
+    await expect(open(source, { need: spent })).rejects.toMatchObject({ code: "url-refused" });
+    spent.progress();
+    await open(source, { need: spent });
+  });
+});
+
+describe("ahead of need", () => {
+  const track = { source: "s", id: "song" };
+  const HOUR = 3_600_000;
+  let n: number;
+  const living = (ms = HOUR): Resolution => ({ ...url((n += 1)), variant: "v", expiresAt: clock.wall() + ms });
+  beforeEach(() => {
+    n = 0;
+  });
+
+  test("a URL that is not there is asked for once; who needs it finds it", async () => {
+    const source = layer(() => living());
+    for (let look = 0; look < 5; look += 1) {
+      source.prepare({ ...track, variant: "v" });
+      await clock.advance(1000);
+    }
+    await open(source);
+    expect(asked.map(({ attempt, reason, variant }) => [attempt, reason, variant])).toEqual([[1, "first", "v"]]);
+    expect(upstream.asked[0]?.resolution.url).toBe(url(1).url);
+  });
+
+  test("who needs it while it is asked for joins, and a failure is theirs to try again", async () => {
+    const source = layer();
+    source.prepare(track);
+    await settle();
+    const joined = open(source);
+    await settle();
+    expect(asked).toHaveLength(1);
+    asked[0]?.answer.reject(new AfterbayError("transient", "No"));
+    await expect(joined).rejects.toMatchObject({ code: "transient" });
+    source.prepare(track);
+    await clock.advance(59_999);
+    expect(asked).toHaveLength(1);
+    await clock.advance(1);
+    source.prepare(track);
+    await settle();
+    expect(asked).toHaveLength(2);
+  });
+
+  test("one that nears its end is renewed before it, once, and the next window is asked of the new one", async () => {
+    const source = layer(() => living());
+    await open(source);
+    const renew = (): Promise<Resolution> | undefined => upstream.asked[0]?.renew?.();
+    for (let step = 0; step < (HOUR - 61_000) / 10_000 - 1; step += 1) {
+      source.prepare(track);
+      await clock.advance(10_000);
+      // Nobody ever waits for a resolver: what there is is good.
+      expect(renew()).toBeUndefined();
+    }
+    expect(asked.map(({ reason }) => reason)).toEqual(["first", "expired"]);
+    await clock.advance(11_000);
+    expect((await renew())?.url).toBe(url(2).url);
+    expect(asked).toHaveLength(2);
+  });
+
+  test("if the resolver has other bytes by then, the old URL is used to its end", async () => {
+    let variant = "v";
+    const source = layer(() => ({ ...living(), variant }));
+    await open(source, { expect: { resolverVariant: "v" } });
+    variant = "w";
+    await clock.advance(HOUR - 200_000);
+    source.prepare(track);
+    await settle();
+    expect(asked).toHaveLength(2);
+    await open(source, { expect: { resolverVariant: "v" } });
+    expect(upstream.asked.at(-1)?.resolution.url).toBe(url(1).url);
+    await clock.advance(200_000);
+    await expect(open(source, { expect: { resolverVariant: "v" } })).rejects.toMatchObject({ code: "variant-changed" });
+  });
+
+  test("a resolver that fails or throws harms nobody", async () => {
+    const source = layer(() => {
+      throw new Error("broken");
+    });
+    source.prepare(track);
+    await settle();
+    await clock.advance(100_000);
+    expect(asked).toHaveLength(1);
+  });
+
+  test("goes before all prefetch, after players that wait, and never takes the slot that is kept for these", async () => {
+    const source = layer();
+    for (const id of ["1", "2", "3"]) void open(source, { id, urgency: new Urgency(Priority.body) });
+    for (const id of ["4", "5"]) void open(source, { id, urgency: new Urgency(Priority.head) });
+    await settle();
+    source.prepare({ ...track, id: "next" });
+    await settle();
+    const begun = (): string[] => asked.map(({ id }) => id);
+    expect(begun()).toEqual(["1", "2", "3"]);
+    void open(source, { id: "player" });
+    await settle();
+    expect(begun()).toEqual(["1", "2", "3", "player"]);
+    void open(source, { id: "another" });
+    asked[0]?.answer.resolve(url(1));
+    await settle();
+    expect(begun().slice(4)).toEqual(["another"]);
+    asked[1]?.answer.resolve(url(1));
+    asked[2]?.answer.resolve(url(1));
+    await settle();
+    expect(begun().slice(5)).toEqual(["next"]);
+    asked[3]?.answer.resolve(url(1));
+    await settle();
+    expect(begun().slice(6)).toEqual(["4"]);
+  });
+
+  test("a player that comes to wait for it promotes it", async () => {
+    const source = layer();
+    for (const id of ["1", "2", "3"]) void open(source, { id, urgency: new Urgency(Priority.body) });
+    source.prepare(track);
+    await settle();
+    expect(asked).toHaveLength(3);
+    void open(source);
+    await settle();
+    expect(asked.map(({ id }) => id)).toEqual(["1", "2", "3", "song"]);
+  });
+});
+
+describe("order", () => {
+  test("playback, heads, bodies, background, and what nobody wants any more; equals as they came", async () => {
+    const source = layer();
+    for (const id of ["1", "2", "3", "4"]) void open(source, { id });
+    await settle();
+    const levels = {
+      bg: Priority.background,
+      body: Priority.body,
+      gone: Priority.abandoned,
+      head: Priority.head,
+    } as const;
+    for (const round of ["a", "b"]) {
+      for (const [name, level] of Object.entries(levels))
+        void open(source, { id: name + round, urgency: new Urgency(level) });
+    }
+    void open(source, { id: "player" });
+    await settle();
+    for (let n = 0; n < 12; n += 1) {
+      asked[n]?.answer.resolve(url(n));
+      await settle();
+    }
+    expect(asked.slice(4).map(({ id }) => id)).toEqual([
+      "player",
+      "heada",
+      "headb",
+      "bodya",
+      "bodyb",
+      "bga",
+      "bgb",
+      "gonea",
+      "goneb",
+    ]);
+  });
+
+  test("three slow calls of prefetch leave one slot, over and over, to each player that comes", async () => {
+    const source = layer();
+    for (const id of ["1", "2", "3", "4", "5"]) void open(source, { id, urgency: new Urgency(Priority.head) });
+    await settle();
+    for (const id of ["p", "q", "r"]) {
+      const playing = open(source, { id });
+      await settle();
+      const call = asked.find((one) => one.id === id);
+      expect(call).toBeDefined();
+      call?.answer.resolve(url(id));
+      await playing;
+    }
+    expect(asked.map(({ id }) => id)).toEqual(["1", "2", "3", "p", "q", "r"]);
+  });
+
+  test("one that loses its player falls back, and is dropped when its last caller leaves", async () => {
+    const source = layer();
+    for (const id of ["1", "2", "3", "4"]) void open(source, { id });
+    const urgency = new Urgency(Priority.playback);
+    const gone = new AbortController();
+    void open(source, { id: "left", urgency });
+    void open(source, { id: "dropped" }, gone.signal);
+    void open(source, { id: "head", urgency: new Urgency(Priority.head) });
+    await settle();
+    urgency.level = Priority.abandoned;
+    gone.abort();
+    for (const n of [0, 1, 2, 3]) asked[n]?.answer.resolve(url(n));
+    await settle();
+    expect(asked.slice(4).map(({ id }) => id)).toEqual(["head", "left"]);
+  });
+
+  test("of joined needs the one that has tried most often is told to the resolver", async () => {
+    const source = layer();
+    for (const id of ["1", "2", "3"]) void open(source, { id });
+    void open(source, { id: "4" });
+    const tried = new Need();
+    tried.refreshes = 1;
+    tried.reason = "forbidden";
+    void open(source, { id: "song" });
+    void open(source, { id: "song", need: tried });
+    await settle();
+    asked[0]?.answer.resolve(url(1));
+    await settle();
+    expect(asked[4]).toMatchObject({ id: "song", attempt: 2, reason: "forbidden" });
+  });
+});
+
 describe("URLs", () => {
   test("attempt, reason and quality reach the resolver; an expired URL is told as such", async () => {
     const source = layer(() => ({ ...url(1), expiresAt: clock.wall() + 10_000 }));
@@ -266,11 +594,12 @@ describe("URLs", () => {
     let n = 0;
     const source = layer(() => ({ ...url((n += 1)), variant: "v", expiresAt: clock.wall() + 100_000 }));
     await open(source);
-    const renew = upstream.asked[0]?.renew as () => Promise<Resolution>;
+    const renew = upstream.asked[0]?.renew as () => Promise<Resolution> | undefined;
     await clock.advance(89_000);
-    expect((await renew()).url).toBe(url(1).url);
+    expect(renew()).toBeUndefined();
     await clock.advance(1000);
-    expect((await renew()).url).toBe(url(2).url);
+    expect((await renew())?.url).toBe(url(2).url);
+    expect(renew()).toBeUndefined();
     expect(asked.map(({ reason }) => reason)).toEqual(["first", "expired"]);
   });
 
@@ -285,7 +614,7 @@ describe("URLs", () => {
   test("one that could not be kept is used until it is refused: no call for each window", async () => {
     const source = layer(() => ({ ...url(1), expiresAt: clock.wall() - 1 }));
     await open(source);
-    for (let n = 0; n < 5; n += 1) expect((await upstream.asked[0]?.renew?.())?.url).toBe(url(1).url);
+    for (let n = 0; n < 5; n += 1) expect(upstream.asked[0]?.renew?.()).toBeUndefined();
     expect(asked).toHaveLength(1);
   });
 });

@@ -54,6 +54,43 @@ describe("the life of a URL", () => {
     expect(await cache.get("k")).toMatchObject({ expired: true });
   });
 
+  test("outlasts a wall clock that jumps forth and back; a clock that was wrong is found out at the next look", async () => {
+    const kept = await cache.set("k", { url, expiresAt: clock.wall() + HOUR });
+    clock.jump(24 * HOUR);
+    expect([kept.expired, kept.due]).toEqual([true, true]);
+    clock.jump(-24 * HOUR);
+    expect([kept.expired, kept.due]).toEqual([false, false]);
+    for (let turn = 0; turn < 10; turn += 1) {
+      clock.jump(turn % 2 === 0 ? -5 * HOUR : 5 * HOUR);
+      await clock.advance(HOUR / 20);
+    }
+    expect(kept.expired).toBe(false);
+    await clock.advance(HOUR / 2);
+    expect(kept.expired).toBe(true);
+  });
+
+  test.each([
+    ["a life of 6 hours: 5 minutes before its end", undefined, 6 * HOUR, 300_000],
+    ["ten minutes, of which nine are used: a fifth of those", 600_000, 540_000, 108_000],
+    ["a minute, of which 54 s are used: a fifth of those", 60_000, 54_000, 10_800],
+  ])("is to be renewed ahead: %s", async (_title, ms, used, lead) => {
+    const kept = await cache.set("k", { url, ...(ms === undefined ? {} : { expiresAt: clock.wall() + ms }) });
+    await clock.advance(used - lead - 1);
+    expect([kept.due, kept.expired]).toEqual([false, false]);
+    await clock.advance(1);
+    expect([kept.due, kept.expired]).toEqual([true, false]);
+    await clock.advance(lead - 1);
+    expect(kept.expired).toBe(false);
+    await clock.advance(1);
+    expect(kept.expired).toBe(true);
+  });
+
+  test("ahead, too, by the wall clock where the machine slept", async () => {
+    const kept = await cache.set("k", { url, expiresAt: clock.wall() + HOUR });
+    clock.jump(HOUR - 61_000);
+    expect([kept.due, kept.expired]).toEqual([true, false]);
+  });
+
   test("one that is over at once replaces what was kept, and is not kept", async () => {
     await cache.set("k", { url });
     await cache.set("k", { url: `${url}2`, expiresAt: clock.wall() - 1 });
@@ -72,5 +109,6 @@ test("a refused URL is forgotten, one that came later is kept", async () => {
 test("holds a bounded number of them", async () => {
   const small = new MemoryUriCache(clock, { max: 2 });
   for (const key of ["a", "b", "c"]) await small.set(key, { url });
-  expect([await small.get("a"), await small.get("c")]).toEqual([undefined, { resolution: { url }, expired: false }]);
+  expect(await small.get("a")).toBeUndefined();
+  expect(await small.get("c")).toMatchObject({ resolution: { url }, expired: false });
 });

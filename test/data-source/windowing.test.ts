@@ -155,12 +155,43 @@ describe("later windows", () => {
   test("are asked of the renewed URL, whose limits are learned anew", async () => {
     const memory = memoryUpstream(bytes);
     const other = { url: "http://other.example.net/b", variant: "v" };
-    await read(memory, { end: 2 * MiB, renew: async () => other });
+    let asked = 0;
+    const renew = () => {
+      asked += 1;
+      return asked === 2 ? Promise.resolve(other) : undefined;
+    };
+    await read(memory, { end: 2 * MiB, renew });
     expect(memory.asked.map(({ resolution }) => resolution.url)).toEqual([
       "http://media.example.com/a",
       other.url,
       other.url,
     ]);
+  });
+
+  test("that waited for their turn beyond the URL's life are asked of another, and hold no place while it is asked for", async () => {
+    const memory = memoryUpstream(bytes);
+    const held = new Set<number>();
+    let places = 0;
+    let lives = true;
+    const admit = async ({ start }: Window): Promise<Admission> => {
+      const place = (places += 1);
+      held.add(place);
+      // Hours pass before the second one.
+      if (start > 0) lives = false;
+      return { release: () => held.delete(place) };
+    };
+    let renewals = 0;
+    const renew = () => {
+      if (lives || renewals > 0) return undefined;
+      renewals += 1;
+      return settle().then(() => {
+        expect(held.size).toBe(0);
+        return { url: "http://media.example.com/renewed", variant: "v" };
+      });
+    };
+    assertBytes(await read(memory, { end: 2 * MiB, admit, renew }), bytes.subarray(0, 2 * MiB));
+    expect(memory.asked.map(({ resolution }) => resolution.url.split("/").at(-1))).toEqual(["a", "renewed", "renewed"]);
+    expect(held.size).toBe(0);
   });
 
   test("are not asked where the demand ended meanwhile, and every admission is given back once", async () => {
@@ -277,6 +308,85 @@ describe("limits", () => {
     expect(limits.limit("s", "http://c.example.org/3")).toBeUndefined();
     await clock.advance(30 * 60_000);
     expect(limits.limit("s", "http://c.example.com/3")).toBeUndefined();
+  });
+
+  describe("what is no confirmation:", () => {
+    const at = (name: string): { url: string } => ({ url: `http://media.example.com/${name}` });
+    const learned = (): number | undefined => limits.limit("s", at("x").url);
+    const teach = async (times: number): Promise<void> => {
+      for (let n = 0; n < times; n += 1) await read(limited(300 * KiB), { end: MiB, resolution: at(`good${n}`) });
+    };
+
+    test("one alone", async () => {
+      await teach(1);
+      expect(learned()).toBeUndefined();
+      await teach(1);
+      expect(learned()).toBe(256 * KiB);
+    });
+
+    test("a refusal by one URL and an acceptance by another", async () => {
+      await teach(1);
+      const source = limited(0);
+      await expect(read(source, { resolution: at("dead") })).rejects.toMatchObject({ status: 403 });
+      await read(memoryUpstream(bytes), { end: MiB, resolution: at("alive") });
+      expect(learned()).toBeUndefined();
+    });
+
+    test("a small window that was answered with the whole resource", async () => {
+      await teach(1);
+      const source = fakeSource<ResolvedSpec>((spec) => {
+        if ((spec.end ?? 0) - spec.position > 100 * KiB) throw refused();
+        return answer([bytes.subarray(0, MiB)], { ranged: false, size: MiB, variant: "v" });
+      });
+      await read(source, { resolution: at("whole") });
+      expect(learned()).toBeUndefined();
+    });
+
+    test("a refusal at an offset: what crosses it is refused, then all beyond it", async () => {
+      await teach(1);
+      const wall = MiB + 1000;
+      const memory = memoryUpstream(bytes);
+      const source = fakeSource<ResolvedSpec>((spec) => {
+        if ((spec.end ?? wall + 1) > wall) throw refused();
+        return memory.open(spec, { signal: never });
+      });
+      await expect(read(source, { end: 4 * MiB, resolution: at("wall") })).rejects.toMatchObject({ status: 403 });
+      expect(learned()).toBeUndefined();
+      await teach(1);
+      expect(learned()).toBe(256 * KiB);
+    });
+  });
+
+  test("is raised by a larger window that is accepted after all, and counted from the last confirmation", async () => {
+    const url = "http://media.example.com/1";
+    limits.confirm("s", url, 100 * KiB, MiB);
+    await clock.advance(20 * 60_000);
+    limits.confirm("s", url, 100 * KiB, MiB);
+    limits.accepted("s", url, 700 * KiB);
+    expect(limits.limit("s", url)).toBe(700 * KiB);
+    await clock.advance(30 * 60_000 - 1);
+    limits.markUnnamed("s", url);
+    expect(limits.limit("s", url)).toBe(700 * KiB);
+    await clock.advance(1);
+    expect(limits.limit("s", url)).toBeUndefined();
+    limits.confirm("s", url, 100 * KiB, MiB);
+    expect(limits.limit("s", url)).toBeUndefined();
+    expect(limits.isUnnamed("s", url)).toBe(true);
+  });
+
+  test("never comes below 64 KiB, and a window of that size is not asked for smaller", async () => {
+    const url = "http://media.example.com/1";
+    for (let n = 0; n < 2; n += 1) limits.confirm("s", url, 5 * KiB, 64 * KiB);
+    expect(limits.limit("s", url)).toBe(WINDOW_FLOOR);
+    const source = limited(0);
+    await expect(read(source, { resolution: { url } })).rejects.toMatchObject({ status: 403 });
+    expect(lengthsOf(source)).toEqual([64]);
+  });
+
+  test("is judged by what was asked for: a hole smaller than the floor is not asked for twice", async () => {
+    const source = limited(0);
+    await expect(read(source, { end: 30 * KiB })).rejects.toMatchObject({ status: 403 });
+    expect(lengthsOf(source)).toEqual([30]);
   });
 
   test("addresses have no registrable domain: host and port stand for one", () => {

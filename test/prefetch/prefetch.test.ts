@@ -68,7 +68,7 @@ test("unknown ids, bad bodies and bad names are told plainly, and harm nobody", 
   await put("/api/prefetch?list=x", { ids: ["missing", "nosource/a", "a", "a"], mode: "full" });
   const { tracks } = await settled();
   expect(tracks).toMatchObject([
-    { key: "u/missing", state: "failed", code: "url-refused" },
+    { key: "u/missing", state: "failed", code: "not-found" },
     { key: "nosource/a", state: "failed", code: "not-found" },
     { key: "u/a", state: "done" },
   ]);
