@@ -13,18 +13,19 @@ import type { Resolution, Resolver } from "./data-source/resolution.ts";
 import { bySource, sourcePipeline } from "./data-source/default-pipeline.ts";
 import { Scheduler } from "./data-source/scheduler.ts";
 import { abortReason, AfterbayError, ConfigError } from "./errors.ts";
-import { Events, type Listener, type ProxyEvents, sessionEvent } from "./events.ts";
+import { Events, type Listener, type ProxyEvents } from "./events.ts";
 import { Catalogue } from "./http/catalogue.ts";
 import { assertBindAllowed, parseAllowedHost, parseAllowedOrigin } from "./http/doors.ts";
 import { controlServer } from "./http/control.ts";
 import { dispatch, type Site } from "./http/routing.ts";
 import { enterLocal } from "./http/local-track.ts";
+import { collectMetrics } from "./http/metrics.ts";
 import { listen, type RunningServer } from "./http/server.ts";
 import { streamHandler, type StreamWant, wantedOf } from "./http/stream.ts";
 import { encodeSegment, isSourceKey, isTrackId, trackKey, trackPath } from "./http/track-path.ts";
 import { fetchAll, type Fetched } from "./prefetch/fetch-all.ts";
 import { Offline } from "./prefetch/offline.ts";
-import { FlightRecorder } from "./sessions/flight-recorder.ts";
+import { Telemetry } from "./telemetry.ts";
 
 /** Where log lines go; pino's loggers fit. */
 export interface Logger {
@@ -152,6 +153,12 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     onLost: () => cache.onStorageError(new ConfigError("Another process owns the cache directory now")),
   });
   const events = new Events((error) => log.error(describe(error), "A listener failed"));
+  const telemetry = new Telemetry({
+    clock,
+    events,
+    sources: sources.map(({ key }) => key),
+    describe: (key) => storedOf(cache, key),
+  });
   const offline = new Offline({
     root: dir.root,
     clock,
@@ -177,7 +184,10 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   const upstreamOf = ({ key, resolver }: ProxySource): DataSource =>
     sourcePipeline(resolver, {
       ...shared,
-      onResolve: ({ ms, ok }) => log.debug({ source: key, ms: Math.round(ms), ok }, "Resolved"),
+      onResolve({ ms, ended }) {
+        log.debug({ source: key, ms: Math.round(ms), ended }, "Resolved");
+        telemetry.totals.of(key).resolved(ms, ended);
+      },
       onCircuit(isOpen) {
         if (isOpen)
           log.warn({ source: key }, "This source fails for all tracks; it is asked for nothing for 5 s at a time");
@@ -187,15 +197,16 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   const cache: TrackCache = new TrackCache({
     store: new FileChunkStore(dir.root, clock),
     index: new TrackIndex(join(dir.root, "index.log"), (error) => cache.onStorageError(error), clock),
-    upstream: bySource(new Map(sources.map((source) => [source.key, upstreamOf(source)]))),
+    upstream: telemetry.watch(bySource(new Map(sources.map((source) => [source.key, upstreamOf(source)])))),
     clock,
     log,
     budget: options.cacheSize,
     root: dir.root,
     isPinned: (key) => offline.isPinned(key),
     isWished: (key) => offline.isWished(key),
-    onChanged(key, change) {
+    onChanged(key, change, bytes = 0) {
       offline.onTrackChanged(key, change);
+      if (change === "stored") telemetry.totals.of(key.source).storedBytes += bytes;
       events.emit("track", { key: trackKey(key.source, key.id), change });
     },
     onEvicted: ({ source, id, bytes }, reason) => events.emit("evict", { key: trackKey(source, id), bytes, reason }),
@@ -213,10 +224,6 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   const locals = new Map(
     sources.flatMap(({ key, resolver: { local } }) => (local === undefined ? [] : [[key, local]])),
   );
-  const recorder = new FlightRecorder({
-    clock,
-    onChange: (...change) => events.emit("session", sessionEvent(...change)),
-  });
   const stream = streamHandler({
     async enter(want) {
       const local = locals.get(want.source);
@@ -226,7 +233,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     clock,
     firstByteMs: options.firstByteMs ?? 4000,
     patienceMs: options.patienceMs ?? 20_000,
-    recorder,
+    recorder: telemetry.recorder,
     onError,
   });
   const catalogue = new Catalogue({
@@ -246,7 +253,16 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     catalogue,
     offline,
     defaultSource: first.key,
-    recorder,
+    recorder: telemetry.recorder,
+    events: telemetry.stream,
+    metrics: () =>
+      collectMetrics(telemetry.totals, telemetry.recorder, {
+        version: options.version,
+        cache,
+        upstream: shared.scheduler.counts,
+        prefetch: countBy(offline.prefetcher.states(), ({ state }) => state),
+        eventClients: telemetry.stream.clients,
+      }),
     stream: serve,
     isReady: () => closing === undefined,
     onError,
@@ -274,6 +290,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   };
   const close = async (): Promise<void> => {
     gone.abort(new DOMException("The proxy is closing", "AbortError"));
+    telemetry.close();
     await Promise.all(servers.map((server) => server.close()));
     offline.close();
     control.close();
@@ -368,6 +385,21 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
       return closing;
     },
   };
+}
+
+/** What is told of a track beside its news. */
+function storedOf(cache: TrackCache, key: string): object {
+  const [source = "", id = ""] = key.split("/").map(decodeURIComponent);
+  const stored = cache.find({ source, id });
+  if (stored === undefined) return { cachedBytes: 0, complete: false };
+  const { facts, bytes, complete } = stored;
+  return { ...(facts.size === undefined ? {} : { size: facts.size }), cachedBytes: bytes, complete };
+}
+
+function countBy<Item>(items: readonly Item[], nameOf: (item: Item) => string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const item of items) counts.set(nameOf(item), (counts.get(nameOf(item)) ?? 0) + 1);
+  return counts;
 }
 
 /** An error's message may hold anything; where it was thrown does not. */

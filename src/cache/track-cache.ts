@@ -34,8 +34,8 @@ export interface TrackCacheOptions {
   readonly isPinned?: (key: TrackKey) => boolean;
   /** Evicted only after all that nobody wishes for. */
   readonly isWished?: (key: TrackKey) => boolean;
-  /** Told when stored bytes of a track came or went, or it became complete. */
-  readonly onChanged?: (key: TrackKey, change: TrackChange) => void;
+  /** Told when stored bytes of a track came or went (`bytes`: how many), or it became complete. */
+  readonly onChanged?: (key: TrackKey, change: TrackChange, bytes?: number) => void;
   /** Told of each track that was evicted, with the bytes that were freed, and why. */
   readonly onEvicted?: EvictorOptions["onEvicted"];
   /** Fills stop as soon as nobody reads. */
@@ -124,6 +124,11 @@ export class TrackCache {
   /** Bytes on disk. */
   get bytes(): number {
     return this.#options.index.bytes;
+  }
+
+  /** Number of variants of which bytes are stored. */
+  get variants(): number {
+    return this.#options.index.lineCount;
   }
 
   /** Budget on disk, bytes; lowering it evicts at once what is free. */
@@ -259,7 +264,7 @@ export class TrackCache {
   }
 
   #onStored(variant: LiveVariant, bytes: number): void {
-    this.#options.onChanged?.(variant.name, bytes > 0 ? "stored" : "lost");
+    this.#options.onChanged?.(variant.name, bytes > 0 ? "stored" : "lost", bytes);
     this.#records.noteBytes(variant);
     if (bytes > 0) this.#health.accepted();
     this.#evictor.check();

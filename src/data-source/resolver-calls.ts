@@ -1,4 +1,4 @@
-import { AfterbayError, isAfterbayError } from "../errors.ts";
+import { AfterbayError, type ErrorCode, isAfterbayError } from "../errors.ts";
 import { abortable, deferred } from "./aborting.ts";
 import type { Clock } from "./clock.ts";
 import { Priority, type Quality, type TrackKey, type Urgency } from "./data-source.ts";
@@ -13,7 +13,7 @@ export interface ResolvingOptions {
   /** Checks a resolver's answer; throws an AfterbayError. */
   readonly validate: (value: unknown) => Resolution;
   /** Told of each call of the resolver, when it has ended. */
-  readonly onResolve?: (event: { readonly id: string; readonly ms: number; readonly ok: boolean }) => void;
+  readonly onResolve?: (event: { readonly id: string; readonly ms: number; readonly ended: "ok" | ErrorCode }) => void;
 }
 
 /** Who wants a track's URL. */
@@ -196,7 +196,7 @@ export class ResolverCalls {
     const cancel = clock.after(RESOLVE_LIMIT_MS, () =>
       controller.abort(new AfterbayError("stalled", "The source took too long to name a URL")),
     );
-    let ok = false;
+    let ended: "ok" | ErrorCode = "transient";
     try {
       const { attempt, reason } = need;
       const request = {
@@ -212,15 +212,18 @@ export class ResolverCalls {
         throw new AfterbayError("wrong-answer", "The source answered for another track");
       }
       const kept = await this.#keep(call, resolution);
-      ok = true;
+      ended = "ok";
       return kept;
     } catch (error) {
+      if (!isAfterbayError(error)) {
+        throw new AfterbayError("transient", "The source failed to name a URL", { cause: error });
+      }
+      ended = error.code;
       if (isAfterbayError(error, "not-found", "unplayable")) this.remember(asking, error);
-      if (isAfterbayError(error)) throw error;
-      throw new AfterbayError("transient", "The source failed to name a URL", { cause: error });
+      throw error;
     } finally {
       cancel();
-      onResolve?.({ id, ms: clock.now() - began, ok });
+      onResolve?.({ id, ms: clock.now() - began, ended });
     }
   }
 

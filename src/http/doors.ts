@@ -87,8 +87,8 @@ export function createDoors(options: DoorOptions): Doors {
     if (caller === "foreign" && !SAFE_METHODS.has(request.method ?? "GET")) {
       return refuse("This Origin may not change anything; see --allow-origin");
     }
-    if (isStream(path) && (caller === "foreign" || (caller === "own" && crossOriginFetch(headers)))) {
-      return refuse("Pages of other origins may not play from here; see --allow-origin");
+    if (isHeldOpen(path) && (caller === "foreign" || (caller === "own" && crossOriginFetch(headers)))) {
+      return refuse("Pages of other origins may not play or listen here; see --allow-origin");
     }
     if (tokenHash !== undefined && !OPEN_PATHS.has(path) && !holdsToken(headers, query, tokenHash)) {
       return refuse("A token is needed");
@@ -173,8 +173,9 @@ function crossOriginFetch(headers: IncomingHttpHeaders): boolean {
   return site === "cross-site" || site === "same-site";
 }
 
-function isStream(path: string): boolean {
-  return path === "/stream" || path.startsWith("/stream/");
+/** What a page could hold open without reading its answer: each takes something from others. */
+function isHeldOpen(path: string): boolean {
+  return path === "/stream" || path.startsWith("/stream/") || path === "/api/events";
 }
 
 /** Fetch standard, "CORS-preflight request". */

@@ -6,6 +6,7 @@ import { readJson } from "./json-body.ts";
 import { renderPage } from "./page.ts";
 import { PLAYLIST_TYPE, renderPlaylist } from "./playlist.ts";
 import { checkListName, describePrefetch, parseWishList } from "./prefetch-api.ts";
+import { PROMETHEUS_TYPE, renderMetrics } from "./prometheus.ts";
 import { type Call, type Route, send, sendJson, type Site, trackOf } from "./routing.ts";
 import { listSessions } from "./sessions-api.ts";
 import { wantedOf } from "./stream.ts";
@@ -27,6 +28,8 @@ export const publicRoutes: readonly Route[] = [
   { matches: (path) => path.startsWith(TRACKS) && path.endsWith("/pin"), methods: { PUT: pin, DELETE: unpin } },
   { matches: (path) => path.startsWith(TRACKS), methods: { GET: track, DELETE: forget } },
   { matches: is("/api/sessions"), methods: { GET: sessions } },
+  { matches: is("/api/events"), methods: { GET: events } },
+  { matches: is("/metrics"), methods: { GET: metrics } },
   { matches: is("/api/prefetch"), methods: { GET: prefetch, PUT: replaceList } },
   { matches: (path) => path.startsWith(PREFETCH), methods: { DELETE: cancelPrefetch } },
   { matches: is("/playlist.m3u8"), methods: { GET: (call) => playlist(call, () => true) } },
@@ -89,6 +92,14 @@ async function unpin({ site, response, path }: Call): Promise<void> {
 
 async function sessions({ site, response, query }: Call): Promise<void> {
   sendJson(response, 200, { sessions: listSessions(site.recorder, query, site.defaultSource) });
+}
+
+async function events({ site, request, response }: Call): Promise<void> {
+  site.events.connect(request, response);
+}
+
+async function metrics({ site, response }: Call): Promise<void> {
+  send(response, 200, PROMETHEUS_TYPE, renderMetrics(await site.metrics()));
 }
 
 async function prefetch({ site, response }: Call): Promise<void> {

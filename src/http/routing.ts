@@ -4,8 +4,10 @@ import type { TrackKey } from "../data-source/data-source.ts";
 import { AfterbayError, isAfterbayError } from "../errors.ts";
 import type { FlightRecorder } from "../sessions/flight-recorder.ts";
 import type { Catalogue } from "./catalogue.ts";
+import type { EventStream } from "./event-stream.ts";
 import type { OfflineApi } from "./prefetch-api.ts";
 import { sendProblem } from "./problem.ts";
+import type { Family } from "./prometheus.ts";
 import type { StreamWant } from "./stream.ts";
 import { parseTrackPath, splitTarget } from "./track-path.ts";
 
@@ -19,6 +21,8 @@ export interface Site {
   readonly defaultSource: string;
   readonly token?: string;
   readonly recorder: FlightRecorder;
+  readonly events: EventStream;
+  readonly metrics: () => Promise<readonly Family[]>;
   readonly stream: (request: IncomingMessage, response: ServerResponse, want: StreamWant) => Promise<void>;
   /** True while requests for tracks can be served. */
   readonly isReady: () => boolean;

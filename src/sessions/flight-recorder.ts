@@ -120,8 +120,10 @@ function clientOf({ socket, headers }: IncomingMessage): Client {
   return { address, agent: shown(headers["user-agent"] ?? "", MAX_AGENT_LENGTH) };
 }
 
-function askedOf({ method = "GET", headers }: IncomingMessage, { quality, offline = false, play }: Flight): Asked {
+function askedOf({ method = "GET", headers }: IncomingMessage, flight: Flight): Asked {
+  const { source, quality, offline = false, play } = flight;
   return {
+    source,
     method,
     ...(headers.range === undefined ? {} : { range: shown(headers.range, MAX_RANGE_LENGTH) }),
     ...(quality === undefined ? {} : { quality }),

@@ -18,6 +18,7 @@ export interface ServedBytes {
 
 /** What a request asked for. */
 export interface Asked {
+  readonly source: string;
   readonly method: string;
   /** As it came. */
   readonly range?: string;

@@ -1,6 +1,8 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { tmpDir, type TmpDir } from "../helpers/process.ts";
+import { eventually, tmpDir, type TmpDir } from "../helpers/process.ts";
 import { type Rig, startRig } from "../helpers/rig.ts";
 import { type Audio, describeWith, encode, type Kind, pathOf, SECONDS } from "./programs.ts";
 
@@ -39,6 +41,39 @@ const LOAD = `new Promise((resolve) => {
   player.preload = "auto";
   player.load();
 })`;
+
+const LISTEN = `() => new Promise((resolve) => {
+  globalThis.told = [];
+  globalThis.events = new EventSource("/api/events");
+  events.addEventListener("open", resolve);
+  events.addEventListener("chunk", ({ data }) => told.push("chunk " + JSON.parse(data).index));
+  events.addEventListener("session", ({ data }) => {
+    const { play, change, outcome } = JSON.parse(data);
+    told.push(["session", play, change, outcome].join(" "));
+  });
+})`;
+
+/** Passes connections on, and breaks them when told to. */
+async function startRelay(): Promise<{ readonly port: number; to: number; cut(): void; close(): void }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    const onward = connect(relay.to, "127.0.0.1");
+    for (const one of [socket, onward]) sockets.add(one.on("error", () => {}));
+    socket.pipe(onward).pipe(socket);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const relay = {
+    port: (server.address() as AddressInfo).port,
+    to: 0,
+    cut: () => sockets.forEach((socket) => socket.destroy()),
+    close: () => {
+      relay.cut();
+      server.close();
+    },
+  };
+  return relay;
+}
 
 describeWith([program, "ffmpeg"], "Chromium", () => {
   const kinds: readonly Kind[] = ["opus", "mp3", "flac"];
@@ -123,6 +158,25 @@ describeWith([program, "ffmpeg"], "Chromium", () => {
     expect(await page.evaluate(LOAD)).toBe("plays");
     expect(await page.content()).not.toContain("s3cret");
     expect(problems).toEqual([]);
+  });
+
+  test("an EventSource hears of what is played, and of what it missed when it comes back", async () => {
+    rig.up.resource("song", audio.mp3);
+    const relay = await startRelay();
+    const { port } = await rig.proxy.listen({ port: 0, allowHosts: [`127.0.0.1:${relay.port}`] });
+    relay.to = port;
+    // A page of this origin that allows itself connections.
+    await page.goto(`http://127.0.0.1:${relay.port}/ping`);
+    await page.evaluate(`(${LISTEN})()`);
+    const told = (): Promise<string[]> => page.evaluate("globalThis.told");
+    await rig.get("song?play=one");
+    await eventually(async () => expect(await told()).toContain("session one ended complete"), { timeoutMs: 5000 });
+    expect(await told()).toContain("chunk 0");
+    relay.cut();
+    await rig.get("song?play=two");
+    await eventually(async () => expect(await told()).toContain("session two ended complete"), { timeoutMs: 8000 });
+    expect((await told()).filter((one) => one.startsWith("session"))).toHaveLength(6);
+    relay.close();
   });
 
   test("a page of another origin can not play from here", async () => {

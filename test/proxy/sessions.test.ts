@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { get } from "node:http";
 import { afterEach, expect, test } from "vitest";
 import type { EventReport, RequestReport, SessionReport } from "../../src/sessions/describe.ts";
 import type { SessionEvent } from "../../src/events.ts";
@@ -307,6 +309,12 @@ test("A5: no token, credential or signed URL on timelines, among events, in metr
     range: "bytes=0-",
   };
   let said = "";
+  const listening = get(`${url}/api/events?token=${SECRET}`, (response) => {
+    response.on("error", () => {});
+    response.on("data", (bytes: Buffer) => (said += bytes.toString()));
+  });
+  listening.on("error", () => {});
+  await once(listening, "response");
   const statuses: number[] = [];
   for (const id of ["song", "dead", "page", "away", "busy", "gone", "odd", "none"]) {
     const got = await request({ port, path: `/stream/w/${id}?token=${SECRET}`, headers });
@@ -325,7 +333,8 @@ test("A5: no token, credential or signed URL on timelines, among events, in metr
     502,
     expect.toSatisfy((status) => [502, 503].includes(status)),
   ]);
-  for (const path of ["/api/sessions", "/api/tracks", "/api/prefetch"]) {
+  listening.destroy();
+  for (const path of ["/metrics", "/api/sessions", "/api/tracks", "/api/prefetch"]) {
     const got = await request({ port, path: `${path}?token=${SECRET}` });
     expect(got.status).toBe(200);
     said += Buffer.from(got.body).toString();
@@ -335,5 +344,7 @@ test("A5: no token, credential or signed URL on timelines, among events, in metr
   expect(rig.up.requests("song")[0]?.headers["cookie"]).toContain(SECRET);
   expect(rig.up.requests("song")[0]?.path).toContain(`signature=${SECRET}`);
   expect(said).toContain(`${rig.up.origin}/song?…`);
+  expect(said).toContain("event: session");
+  expect(said).toContain('outcome="url-refused"');
   expect(said.includes(SECRET), said.slice(Math.max(0, said.indexOf(SECRET) - 300)).slice(0, 600)).toBe(false);
 });
