@@ -118,7 +118,8 @@ function entries({ upstream, webhook }: ControlOptions, track: string | undefine
 const PERSONAL = ["authorization", "cookie", "proxy-authorization"];
 
 function requestEntry(one: LoggedRequest): object {
-  const headers = Object.entries(one.headers).map(([name, value]) => [name, PERSONAL.includes(name) ? "…" : value]);
+  const headers = { ...one.headers };
+  for (const name of PERSONAL) if (headers[name] !== undefined) headers[name] = "…";
   return {
     kind: "bytes",
     number: one.number,
@@ -127,7 +128,7 @@ function requestEntry(one: LoggedRequest): object {
     method: one.method,
     path: one.path,
     range: one.range,
-    headers: Object.fromEntries(headers),
+    headers,
     status: one.status,
     version: one.version,
     start: one.start,

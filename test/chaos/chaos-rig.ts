@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Chaos, startChaos } from "../../src/chaos/index.ts";
@@ -63,8 +62,4 @@ export async function startChaosRig(script: unknown, seed?: number): Promise<Cha
 
 export function textOf({ body }: Pick<RawResponse, "body">): string {
   return Buffer.from(body).toString();
-}
-
-export function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }

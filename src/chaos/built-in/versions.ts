@@ -46,5 +46,5 @@ export const versions: TracksJson = {
       { when: { quality: "high" }, do: { version: "high", size: "2M" } },
     ],
   }),
-  random: plays("faults by lot", { faults: { random: {} } }),
+  random: plays("faults by lot", { size: "3M", faults: { random: { rate: 0.6 } } }),
 };

@@ -153,7 +153,7 @@ const trickle: Reader<NonNullable<Behaviour["trickle"]>> = (value, at) => {
 };
 
 /** A fault's `do`. Each key is a field of {@link Behaviour}. */
-export const behaviour: Reader<Behaviour> = object({
+const behaviour: Reader<Behaviour> = object({
   latency: duration,
   version,
   size,

@@ -20,12 +20,12 @@ export function complain(at: string, value: unknown, is: string): never {
   throw new ConfigError(`${at === "" ? "the script" : at}: ${quote} is not ${is}`);
 }
 
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Where a key of what stands at `at` is. */
-export function below(at: string, key: string): string {
+function below(at: string, key: string): string {
   const step = /^[\w$-]+$/.test(key) ? key : JSON.stringify(key);
   return at === "" ? step : `${at}.${step}`;
 }

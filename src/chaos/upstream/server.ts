@@ -52,7 +52,7 @@ export class Upstream {
   readonly #scripts = new Map<string, Script>();
   readonly #routes = new Map<string, Route>();
   readonly #webhooks: Webhook[] = [];
-  #mirrors: Promise<readonly Server[]> | undefined;
+  #mirrors: Promise<readonly Mirror[]> | undefined;
   readonly #sockets = new Set<Socket>();
   readonly #onFault: UpstreamOptions["onFault"];
   #connections = 0;
@@ -61,7 +61,7 @@ export class Upstream {
     this.#server = server;
     this.#onFault = onFault;
     this.port = (server.address() as AddressInfo).port;
-    this.origin = `http://127.0.0.1:${this.port}`;
+    this.origin = originOf(server);
     this.#seed = seed;
     this.#clock = { now, delay };
     this.#urls = new Urls(seed, this.#clock);
@@ -175,7 +175,7 @@ export class Upstream {
 
   /** Cuts every connection and refuses new ones. */
   async goOffline(): Promise<void> {
-    const servers = [this.#server, ...((await this.#mirrors) ?? [])];
+    const servers = [this.#server, ...((await this.#mirrors) ?? []).map(({ server }) => server)];
     this.#mirrors = undefined;
     const closed = servers.map((server) => once(server, "close"));
     for (const server of servers) server.close();
@@ -333,16 +333,25 @@ export class Upstream {
   async #elsewhere(number: number): Promise<string> {
     this.#mirrors ??= Promise.all(Array.from({ length: MIRRORS }, () => this.#mirror()));
     const mirrors = await this.#mirrors;
-    const { port } = mirrors[number % MIRRORS]?.address() as AddressInfo;
-    return `http://127.0.0.1:${port}`;
+    return mirrors[number % MIRRORS]?.origin ?? this.origin;
   }
 
-  async #mirror(): Promise<Server> {
+  async #mirror(): Promise<Mirror> {
     const server = createServer({ noDelay: true }, (socket) => this.#connected(socket));
     await listen(server, 0);
     server.on("error", this.#onFault);
-    return server;
+    return { server, origin: originOf(server) };
   }
+}
+
+/** Another port, where the same is to be had. */
+interface Mirror {
+  readonly server: Server;
+  readonly origin: string;
+}
+
+function originOf(server: Server): string {
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 async function listen(server: Server, port: number): Promise<void> {
