@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { setTimeout } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 
 /** The head of a request. */
 export interface Head {
@@ -57,9 +57,13 @@ export class Exchange {
   }
 }
 
-/** A reset discards what the kernel still has to deliver; 20 ms let a client that reads have it all. */
+/**
+ * A reset discards what the kernel still has to deliver; 20 ms let a client that reads have it all. One in this process
+ * reads between two turns of the event loop, however late a busy machine comes to them.
+ */
 async function untilDelivered(): Promise<void> {
   await setTimeout(20);
+  for (let turn = 0; turn < 10; turn++) await setImmediate();
 }
 
 function titleCase(name: string): string {
