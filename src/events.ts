@@ -26,7 +26,7 @@ export interface TrackEvent {
 export interface EvictEvent {
   /** `source/id`, each part percent-encoded. */
   readonly key: string;
-  /** Bytes that were freed. */
+  /** Bytes that it took on disk. */
   readonly bytes: number;
   /** To keep to the budget, since the disk is nearly full, or because someone asked. */
   readonly reason: "budget" | "disk" | "asked";

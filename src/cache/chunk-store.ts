@@ -1,4 +1,5 @@
 import type { Span } from "./piece-table.ts";
+import type { VariantFiles } from "./variant-files.ts";
 
 /** Names the exact bytes of a track: what was asked for, and which version of it. */
 export interface VariantName {
@@ -16,6 +17,11 @@ export interface VariantName {
 export interface StoredVariant {
   /** Bytes stored. */
   readonly bytes: number;
+  /**
+   * Bytes that they take where they are kept, with all that belongs to them: exact after {@link release}, and close to it
+   * while it is written. Undefined before that is known.
+   */
+  readonly disk: number | undefined;
   /** True if chunk `index` of a resource of `size` bytes is whole. */
   hasChunk(index: number, size: number): boolean;
   hasAllChunks(size: number): boolean;
@@ -61,4 +67,6 @@ export interface ChunkStore {
   delete(name: VariantName): Promise<void>;
   /** The file that holds the variant's bytes at their own offsets, where the store keeps files. */
   pathOf?(name: VariantName): string;
+  /** What is there, whether anyone remembers it or not, where the store keeps files. */
+  readonly files?: VariantFiles;
 }

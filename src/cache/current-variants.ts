@@ -5,10 +5,10 @@ import { expectationOf } from "../data-source/resuming.ts";
 import { shortHash, validatorsConflict } from "../data-source/validators.ts";
 import { AfterbayError } from "../errors.ts";
 import type { VariantName } from "./chunk-store.ts";
-import { stemOf } from "./file-store.ts";
+import { stemOf } from "./variant-paths.ts";
 import { COPY_MARK, type LiveVariant, type VariantFacts } from "./live-variant.ts";
 import type { LiveVariants } from "./live-variants.ts";
-import type { IndexEntry, TrackMeta } from "./track-index.ts";
+import type { IndexEntry, TrackMeta } from "./index-entry.ts";
 import type { VariantRecords } from "./variant-records.ts";
 import type { Want } from "./open-track.ts";
 
@@ -47,17 +47,25 @@ export class CurrentVariants {
     return await this.#live.revive(stem);
   }
 
-  /** The variant that an upstream's answer belongs to, new or known, which becomes the current one. */
-  async establish(opened: Opened, want: Want): Promise<LiveVariant> {
+  /** Hands over the variant that an upstream's answer belongs to, new or known, which becomes the current one. */
+  async establish(opened: Opened, want: Want, take: (variant: LiveVariant) => void): Promise<LiveVariant> {
     const facts = factsOf(opened);
-    const name = this.#nameFor(want, facts);
-    const stem = stemOf(name);
-    this.#records.regain(stem);
-    const entry = this.#records.get(stem);
-    if (entry === undefined) this.#records.add(stem, { ...name, facts, meta: metaOf(opened) });
-    this.#records.setCurrent(want, stem);
-    const known = await this.#live.known(stem);
-    return known ?? (await this.#live.bringToLife(stem, name, entry?.facts ?? facts, want.quality));
+    const meta = metaOf(opened);
+    for (;;) {
+      const name = this.#nameFor(want, facts);
+      const stem = stemOf(name);
+      this.#records.regain(stem);
+      const entry = this.#records.get(stem);
+      if (entry === undefined) this.#records.add(stem, { ...name, facts, meta });
+      else if (entry.facts.upstreamName === undefined) this.#records.learn(stem, { facts, meta });
+      this.#records.setCurrent(want, stem);
+      const known = this.#records.get(stem)?.facts ?? facts;
+      const variant = await (this.#live.known(stem) ?? this.#live.bringToLife(stem, name, known, want.quality));
+      // It may have been deleted meanwhile.
+      if (this.#live.get(stem) !== variant || this.#records.isDoomed(stem)) continue;
+      take(variant);
+      return variant;
+    }
   }
 
   #nameFor({ source, id }: Want, { upstreamName, size, validator }: VariantFacts): VariantName {

@@ -14,6 +14,10 @@ export interface DataFileHooks {
   onLength(length: number): void;
   /** Told at each opening: true if the file has another name, under which others may change it at any time. */
   onShared(shared: boolean): void;
+  /** What the file takes on disk, bytes: told at each opening after its length, and when the handle is closed. */
+  onAllocated(bytes: number): void;
+  /** The file was made. */
+  onCreated(): void;
   /** No handle keeps others from replacing the file from now on. */
   onClose(): void;
 }
@@ -26,8 +30,12 @@ interface Opening {
   idle: boolean;
 }
 
+/** Of `blocks` in what stat answers, bytes. */
+const UNIT = 512;
 /** Waits while all file descriptors of the process are taken, ms. */
 const HANDLE_WAITS = [20, 60, 200];
+/** An empty folder may be deleted between its making and that of the file in it. */
+const CREATE_TRIES = 3;
 
 /**
  * The sparse file that holds a variant's bytes, each at its own offset. Its handle is opened when needed, shared by what
@@ -37,6 +45,8 @@ export class DataFile {
   readonly #path: string;
   readonly #hooks: DataFileHooks;
   #current: Opening | undefined;
+  /** The last that was begun: what those before it saw is out of date. */
+  #latest: Opening | undefined;
   #closed = false;
 
   constructor(path: string, hooks: DataFileHooks) {
@@ -65,6 +75,7 @@ export class DataFile {
     } catch (error) {
       if (!hasCode(error, "ENOENT")) throw error;
       this.#hooks.onLength(0);
+      this.#hooks.onAllocated(0);
       return undefined;
     }
   }
@@ -109,6 +120,7 @@ export class DataFile {
   abandon(): Promise<void> {
     const released = this.release();
     this.#current = undefined;
+    this.#latest = undefined;
     return released;
   }
 
@@ -126,6 +138,7 @@ export class DataFile {
 
   #begin(): Opening {
     const opening = { file: this.#open(), users: 0, idle: false };
+    this.#latest = opening;
     opening.file.catch(() => {
       if (this.#current === opening) this.#current = undefined;
     });
@@ -135,9 +148,10 @@ export class DataFile {
   async #open(): Promise<OpenFile> {
     const file = await this.#openAnyhow();
     try {
-      const { size, nlink } = await file.handle.stat();
+      const { size, nlink, blocks } = await file.handle.stat();
       this.#hooks.onShared(nlink > 1);
       this.#hooks.onLength(size);
+      this.#hooks.onAllocated(blocks * UNIT);
     } catch (error) {
       await file.handle.close();
       throw error;
@@ -156,9 +170,16 @@ export class DataFile {
   }
 
   async #create(): Promise<void> {
-    await mkdir(dirname(this.#path), { recursive: true });
-    const handle = await openPatiently(this.#path, constants.O_RDWR | constants.O_CREAT);
-    await handle.close();
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await mkdir(dirname(this.#path), { recursive: true });
+        const handle = await openPatiently(this.#path, constants.O_RDWR | constants.O_CREAT);
+        await handle.close();
+        return this.#hooks.onCreated();
+      } catch (error) {
+        if (!hasCode(error, "ENOENT") || tries === CREATE_TRIES) throw error;
+      }
+    }
   }
 
   async #close(opening: Opening): Promise<void> {
@@ -166,8 +187,14 @@ export class DataFile {
       this.#current = undefined;
       this.#hooks.onClose();
     }
-    // Nothing is lost by a close that fails: checksums tell what was.
-    await opening.file.then(({ handle }) => handle.close()).catch(() => {});
+    try {
+      const { handle } = await opening.file;
+      const stats = await handle.stat().catch(() => undefined);
+      if (stats !== undefined && this.#latest === opening) this.#hooks.onAllocated(stats.blocks * UNIT);
+      await handle.close();
+    } catch {
+      // Nothing is lost by a close that fails: checksums tell what was.
+    }
   }
 }
 

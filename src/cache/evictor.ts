@@ -1,59 +1,78 @@
 import { statfs } from "node:fs/promises";
 import type { Clock } from "../data-source/clock.ts";
+import { type Candidate, Candidates, type CandidatesOptions, type Spared } from "./candidates.ts";
 import type { TrackKey } from "../data-source/data-source.ts";
-import { chooseVictims, type EvictionCandidate } from "./eviction.ts";
-import type { TrackIndex } from "./track-index.ts";
+import type { DiskUsage } from "./disk-usage.ts";
+import { chooseVictims, compareCandidates } from "./eviction.ts";
 
 const GiB = 1024 ** 3;
+const MiB = 1024 ** 2;
 /** Free space that is left to others: this share of the disk, at most this many bytes. */
 const MIN_FREE_SHARE = 0.05;
 const MIN_FREE_MAX = 1 * GiB;
+/** Left of the budget for what the logs grow by until they are looked at again, bytes. */
+const RESERVE = 16 * 1024;
+/** What is made free when the disk refuses a write although it seems to have space: quotas, inodes. Bytes. */
+const REFUSED_ROOM = 1 * MiB;
+/** What bytes need besides their own blocks, at most: for maps, folders, logs. Bytes. */
+const MARGIN = 64 * 1024;
 /** How often the disk's free space is looked at while bytes are stored, ms. */
 const DISK_CHECK_MS = 5000;
+/** When nothing could go, storing more does not make it look again for this long, ms. */
+const REST_MS = 1000;
+/** The order of eviction is kept for this long (ms), and this many candidates: to find it, all tracks are looked at. */
+const ORDER_MS = 60_000;
+const ORDER_LENGTH = 1000;
 
-/** Why a track stays although space is needed. */
-export type Spared = "pinned" | "in use";
+/** To keep to the budget, since the disk is nearly full, or because someone asked. */
+export type EvictionReason = "budget" | "disk" | "asked";
 
-/** What goes, and what would if it could. */
+/** What goes, and what would if it could. Bytes are those on disk. */
 export interface EvictionReport {
-  /** Bytes on disk before and after. */
   readonly before: number;
   readonly after: number;
   readonly victims: readonly (TrackKey & { readonly bytes: number; readonly playedAt: number })[];
   readonly spared: readonly (TrackKey & { readonly why: Spared })[];
 }
 
-export interface EvictorOptions {
-  readonly index: TrackIndex;
+/** What went. */
+export interface Evicted extends TrackKey {
+  /** Bytes on disk. */
+  readonly bytes: number;
+  /** Only a variant that was of no use any more. */
+  readonly parked: boolean;
+}
+
+export interface EvictorOptions extends CandidatesOptions {
   readonly clock: Clock;
+  readonly usage: DiskUsage;
   /** The folder whose disk must not fill up; absent: only the budget counts. */
   readonly root?: string;
   /** Bytes on disk. */
   readonly budget: number;
-  readonly isInUse: (stem: string) => boolean;
-  readonly remove: (stem: string) => Promise<void>;
-  readonly isPinned: (key: TrackKey) => boolean;
-  readonly isWished: (key: TrackKey) => boolean;
-  readonly onEvicted: (track: TrackKey & { readonly bytes: number }, reason: "budget" | "disk" | "asked") => void;
-  /** Told of what could not be deleted. */
-  readonly onError: (error: unknown) => void;
-}
-
-interface Candidate extends EvictionCandidate, TrackKey {
-  readonly stems: readonly string[];
-  readonly spared?: Spared;
+  /** Answers false if it could not be deleted. */
+  readonly remove: (stem: string) => Promise<boolean>;
+  readonly onEvicted: (victim: Evicted, reason: EvictionReason) => void;
 }
 
 /** Keeps what is stored within the budget, and the disk from filling up. Tracks in use or pinned stay. */
 export class Evictor {
   readonly #options: EvictorOptions;
+  readonly #candidates: Candidates;
   #budget: number;
+  /** The next to go, the first of them last. */
+  #order: Candidate[] = [];
+  #orderedAt = Number.NEGATIVE_INFINITY;
   #running: Promise<void> | undefined;
+  #again = false;
+  #refused = false;
   #diskCheckedAt = Number.NEGATIVE_INFINITY;
+  #restsUntil = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(options: EvictorOptions) {
     this.#options = options;
+    this.#candidates = new Candidates(options);
     this.#budget = options.budget;
   }
 
@@ -67,19 +86,32 @@ export class Evictor {
     this.check();
   }
 
-  /** Evicts in the background if the budget is exceeded, or where it is time to look at the disk: now, if that is `full`. */
-  check({ full = false } = {}): void {
-    const { clock, index, onError } = this.#options;
+  /** Bytes were stored: evicts in the background if the budget is exceeded, or it is time to look at the disk. */
+  onStored(): void {
+    const now = this.#options.clock.now();
+    const over = this.#over > 0 && now >= this.#restsUntil;
+    if (over || now - this.#diskCheckedAt >= DISK_CHECK_MS) this.check();
+  }
+
+  /** The disk refused a write. */
+  onRefused(): void {
+    this.#refused = true;
+    this.check();
+  }
+
+  /** Evicts in the background what is too much. */
+  check(): void {
     if (this.#closed) return;
-    const now = clock.now();
-    const checksDisk = full || now - this.#diskCheckedAt >= DISK_CHECK_MS;
-    if (index.bytes <= this.#budget && !checksDisk) return;
-    this.#diskCheckedAt = now;
-    this.#running ??= this.#run()
-      .catch(onError)
-      .finally(() => {
-        this.#running = undefined;
-      });
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Other tracks were found than were known. */
+  reorder(): void {
+    this.#orderedAt = Number.NEGATIVE_INFINITY;
+    this.check();
   }
 
   /** Evicts no more; settles when what was begun has ended. */
@@ -90,12 +122,11 @@ export class Evictor {
 
   /** True if `bytes` more can be stored by giving up only tracks that nobody wishes for (all but pinned, if `forced`). */
   hasRoom(bytes: number, forced: boolean): boolean {
-    const { index } = this.#options;
-    let room = this.#budget - index.bytes;
+    let room = this.#budget - this.#options.usage.bytes - MARGIN;
     if (room >= bytes) return true;
-    for (const candidate of this.#candidates().values()) {
-      if (candidate.spared !== undefined || (candidate.wished === true && !forced)) continue;
-      room += candidate.bytes;
+    for (const { disk, spared, wished = false } of this.#candidates.all()) {
+      if (spared !== undefined || (wished && !forced)) continue;
+      room += disk;
       if (room >= bytes) return true;
     }
     return false;
@@ -103,72 +134,106 @@ export class Evictor {
 
   /** Evicts down to `to` bytes, or says what would go. */
   async evictTo(to: number, { dryRun }: { dryRun: boolean }): Promise<EvictionReport> {
-    const before = this.#options.index.bytes;
-    const all = [...this.#candidates().values()];
-    const victims = chooseVictims(
-      all.filter(({ spared }) => spared === undefined),
-      before - to,
-    );
-    if (!dryRun) for (const victim of victims) await this.#evict(victim, "asked");
-    const freed = victims.reduce((sum, { bytes }) => sum + bytes, 0);
+    const { usage } = this.#options;
+    const before = await usage.look();
+    const all = [...this.#candidates.all()];
+    const free = all.filter(({ spared }) => spared === undefined);
+    const victims: Candidate[] = [];
+    for (const victim of chooseVictims(free, before - to)) {
+      if (dryRun || (await this.#evict(victim, "asked"))) victims.push(victim);
+    }
+    const freed = victims.reduce((sum, { disk }) => sum + disk, 0);
     return {
       before,
-      after: dryRun ? before - freed : this.#options.index.bytes,
-      victims: victims.map(({ source, id, bytes, playedAt }) => ({ source, id, bytes, playedAt })),
+      after: dryRun ? before - freed : await usage.look(),
+      victims: victims.map(({ source, id, disk, playedAt }) => ({ source, id, bytes: disk, playedAt })),
       spared: all.flatMap(({ source, id, spared }) => (spared === undefined ? [] : [{ source, id, why: spared }])),
     };
   }
 
+  /** Bytes that are too many. */
+  get #over(): number {
+    return this.#options.usage.bytes + RESERVE - this.#budget;
+  }
+
   async #run(): Promise<void> {
-    const overBudget = this.#options.index.bytes - this.#budget;
-    const overDisk = await this.#lacksOnDisk();
-    const excess = Math.max(overBudget, overDisk);
-    if (excess <= 0) return;
-    const free = [...this.#candidates().values()].filter(({ spared }) => spared === undefined);
-    for (const victim of chooseVictims(free, excess)) {
-      await this.#evict(victim, overBudget >= overDisk ? "budget" : "disk");
+    while (this.#again && !this.#closed) {
+      this.#again = false;
+      await this.#pass();
     }
   }
 
-  async #evict(victim: Candidate, reason: "budget" | "disk" | "asked"): Promise<void> {
+  async #pass(): Promise<void> {
+    const { clock, usage } = this.#options;
+    await usage.look();
+    let lacking = await this.#lacksOnDisk();
+    const stuck = new Set<string>();
+    const used: Candidate[] = [];
+    while (!this.#closed) {
+      const over = this.#over;
+      if (over <= 0 && lacking <= 0) break;
+      const victim = this.#next(stuck, used);
+      if (victim === undefined) {
+        this.#restsUntil = clock.now() + REST_MS;
+        break;
+      }
+      if (await this.#evict(victim, over > 0 ? "budget" : "disk")) lacking -= victim.disk;
+      else for (const stem of victim.stems) stuck.add(stem);
+    }
+    this.#order.push(...used.toReversed());
+  }
+
+  /** The next that may go. Those that are in use are put aside in `used`. */
+  #next(stuck: ReadonlySet<string>, used: Candidate[]): Candidate | undefined {
+    for (;;) {
+      const next = this.#order.pop();
+      if (next === undefined || this.#options.clock.now() - this.#orderedAt >= ORDER_MS) {
+        if (!this.#findOrder(stuck)) return undefined;
+        used.length = 0;
+        continue;
+      }
+      const now = this.#candidates.again(next);
+      if (now?.spared === "in use") used.push(next);
+      const same = now?.playedAt === next.playedAt && now.wished === next.wished;
+      if (same && now.spared === undefined && !now.stems.some((stem) => stuck.has(stem))) return now;
+    }
+  }
+
+  /** False if nothing may go. */
+  #findOrder(stuck: ReadonlySet<string>): boolean {
+    const free: Candidate[] = [];
+    for (const candidate of this.#candidates.all()) {
+      const { disk, spared, stems } = candidate;
+      if (disk > 0 && spared === undefined && !stems.some((stem) => stuck.has(stem))) free.push(candidate);
+    }
+    this.#order = free.toSorted(compareCandidates).slice(0, ORDER_LENGTH).toReversed();
+    this.#orderedAt = this.#options.clock.now();
+    return this.#order.length > 0;
+  }
+
+  /** False if it stays after all. */
+  async #evict({ source, id, stems, disk, parked = false }: Candidate, reason: EvictionReason): Promise<boolean> {
     const { isInUse, remove, onEvicted } = this.#options;
     // Someone may have come for it while others were removed.
-    if (victim.stems.some(isInUse)) return;
-    for (const stem of victim.stems) await remove(stem);
-    onEvicted(victim, reason);
-  }
-
-  #candidates(): Map<string, Candidate> {
-    const { index, isInUse, isPinned, isWished } = this.#options;
-    const tracks = new Map<string, Candidate>();
-    for (const { stem, track, bytes, playedAt } of index.usage()) {
-      const known = tracks.get(track);
-      const [source = "", id = ""] = known === undefined ? (JSON.parse(track) as string[]) : [known.source, known.id];
-      const key = { source, id };
-      const spared = isInUse(stem) ? "in use" : (known?.spared ?? (isPinned(key) ? "pinned" : undefined));
-      tracks.set(track, {
-        ...key,
-        key: track,
-        stems: [...(known?.stems ?? []), stem],
-        bytes: bytes + (known?.bytes ?? 0),
-        playedAt: Math.max(playedAt, known?.playedAt ?? 0),
-        wished: known?.wished ?? isWished(key),
-        ...(spared === undefined ? {} : { spared }),
-      });
-    }
-    return tracks;
+    if (stems.some(isInUse)) return false;
+    const removed = await Promise.all(stems.map(remove));
+    if (removed.includes(true)) onEvicted({ source, id, bytes: disk, parked }, reason);
+    return !removed.includes(false);
   }
 
   /** Bytes that the disk's free space is short of its minimum. */
   async #lacksOnDisk(): Promise<number> {
-    const { root } = this.#options;
-    if (root === undefined) return 0;
+    const { root, clock } = this.#options;
+    const atLeast = this.#refused ? REFUSED_ROOM : Number.NEGATIVE_INFINITY;
+    this.#refused = false;
+    this.#diskCheckedAt = clock.now();
+    if (root === undefined) return atLeast;
     try {
       const { bsize, blocks, bavail } = await statfs(root);
-      return Math.min(MIN_FREE_MAX, MIN_FREE_SHARE * blocks * bsize) - bavail * bsize;
+      return Math.max(atLeast, Math.min(MIN_FREE_MAX, MIN_FREE_SHARE * blocks * bsize) - bavail * bsize);
     } catch {
       // A file system that does not tell, or a folder that is gone: the budget alone counts.
-      return 0;
+      return atLeast;
     }
   }
 }

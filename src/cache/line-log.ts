@@ -43,6 +43,11 @@ export class LineLog {
     this.#slack = slack;
   }
 
+  /** Bytes that the file has, as far as this process knows. */
+  get length(): number {
+    return this.#length;
+  }
+
   /**
    * Calls `take` with the text of each line that holds, in order; it is good for that call. Rejects if the file is there
    * and cannot be read.

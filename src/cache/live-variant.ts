@@ -72,6 +72,8 @@ export class LiveVariant {
   readonly dataSaver: boolean;
   /** Monotonic ms of the last reader's end; undefined before the first. */
   lastReadAt: number | undefined;
+  /** The same, of those that read for a player. */
+  lastPlayedAt: number | undefined;
 
   readonly #options: LiveVariantOptions;
   readonly #hooks: LiveVariantHooks;
@@ -129,6 +131,11 @@ export class LiveVariant {
 
   get isRead(): boolean {
     return this.#readers.size > 0;
+  }
+
+  get isPlayed(): boolean {
+    for (const { level } of this.#readers) if (level === Priority.playback) return true;
+    return false;
   }
 
   get filling(): boolean {
@@ -267,6 +274,7 @@ export class LiveVariant {
   onReaderEnd(reader: VariantReader): void {
     if (!this.#readers.delete(reader)) return;
     this.lastReadAt = this.#hooks.now();
+    if (reader.level === Priority.playback) this.lastPlayedAt = this.lastReadAt;
     for (const fill of this.#fills) fill.reconsider(reader);
     this.onFillStored();
   }

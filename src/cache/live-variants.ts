@@ -3,7 +3,7 @@ import type { DataSource, Quality } from "../data-source/data-source.ts";
 import type { ChunkStore, VariantName } from "./chunk-store.ts";
 import { LiveVariant, type LiveVariantHooks, type VariantFacts } from "./live-variant.ts";
 import { nameOf } from "./stored-track.ts";
-import type { IndexEntry } from "./track-index.ts";
+import type { VariantFiles } from "./variant-files.ts";
 import type { VariantRecords } from "./variant-records.ts";
 
 export interface LiveVariantsOptions {
@@ -52,13 +52,17 @@ export class LiveVariants {
     return this.#live.get(stem);
   }
 
-  /** The live variant of a record. */
-  async revive(stem: string): Promise<LiveVariant> {
-    const known = this.known(stem);
-    if (known !== undefined) return await known;
-    const entry = this.#options.records.get(stem) as IndexEntry;
+  /** The live variant of a record, if that has not gone; as {@link bringToLife} gives it. */
+  async revive(stem: string): Promise<LiveVariant | undefined> {
+    const entry = this.#options.records.get(stem);
+    if (entry === undefined) return undefined;
     const quality = entry.qualities.find((one) => one !== "") as Quality | undefined;
-    return await this.bringToLife(stem, nameOf(entry), entry.facts, quality);
+    return await (this.known(stem) ?? this.bringToLife(stem, nameOf(entry), entry.facts, quality));
+  }
+
+  /** True if nobody has it, opens it or deletes it. */
+  isFree(stem: string): boolean {
+    return this.known(stem) === undefined && !this.#removals.has(stem);
   }
 
   /** The variant if it lives, or soon will. */
@@ -66,7 +70,10 @@ export class LiveVariants {
     return this.#live.get(stem) ?? this.#loading.get(stem);
   }
 
-  /** Opens a variant that is not {@link known}. */
+  /**
+   * Opens a variant that is not {@link known}. It may be deleted before whoever waits has it in hand: then it is not the
+   * one that {@link get} gives.
+   */
   bringToLife(stem: string, name: VariantName, facts: VariantFacts, quality?: Quality): Promise<LiveVariant> {
     const { store, upstream, dataSaver } = this.#options;
     const loading = (async () => {
@@ -82,8 +89,9 @@ export class LiveVariants {
         dataSaver,
         ...(quality === undefined ? {} : { quality }),
       });
+      if (this.#removals.has(stem)) return variant;
       this.#live.set(stem, variant);
-      this.#onIdle(variant);
+      this.#linger(stem, RELEASE_MS);
       return variant;
     })().finally(() => this.#loading.delete(stem));
     this.#loading.set(stem, loading);
@@ -98,22 +106,45 @@ export class LiveVariants {
     return live.lastReadAt !== undefined && this.#options.clock.now() - live.lastReadAt < IN_USE_MS;
   }
 
-  /** Deletes what is stored of a variant that nobody uses. */
-  remove(stem: string): Promise<void> {
+  /**
+   * Deletes what is stored of a variant that nobody uses: from now on it is not found, and whoever wants the same bytes
+   * again waits for the old files to be gone. Answers false if they could not be deleted; they are known again then.
+   */
+  remove(stem: string): Promise<boolean> {
     const { records, store, hooks } = this.#options;
     const entry = records.get(stem);
     const live = this.#live.get(stem);
+    const loading = this.#loading.get(stem);
     this.#live.delete(stem);
-    records.remove(stem);
+    const removed = records.remove(stem);
     const removal = (async () => {
-      await live?.stored.release();
-      if (entry !== undefined) {
-        await store.delete(nameOf(entry)).catch((error: unknown) => hooks.onStorageError(error));
+      await loading?.catch(() => {});
+      await live?.stored.close();
+      try {
+        if (entry !== undefined) await store.delete(nameOf(entry));
+        removed();
+        return true;
+      } catch (error) {
+        hooks.onStorageError(error);
+        const left = await store.files?.look(stem).catch(() => undefined);
+        removed(left === undefined ? undefined : { disk: left.disk, bytes: left.hasMap });
+        return false;
       }
-      records.forgive(stem);
-    })().finally(() => this.#removals.delete(stem));
-    this.#removals.set(stem, removal);
+    })();
+    this.#removing(stem, removal);
     return removal;
+  }
+
+  /** As {@link remove}; nobody waits for it. */
+  removeSoon(stem: string): void {
+    this.#watch(this.remove(stem));
+  }
+
+  /** Deletes files that no record leads to. */
+  async removeOrphan(stem: string, files: VariantFiles): Promise<void> {
+    const removal = files.delete(stem);
+    this.#removing(stem, removal);
+    await removal.catch((error: unknown) => this.#options.hooks.onStorageError(error));
   }
 
   /** Ends readings and fills, writes what is in hand and frees handles. */
@@ -134,8 +165,20 @@ export class LiveVariants {
       records.save(variant, { open: false });
       records.settle(variant.stem);
       await variant.stored.close();
+      records.occupy(variant);
     }
     await Promise.all(this.#unwatched);
+  }
+
+  #removing(stem: string, removal: Promise<unknown>): void {
+    const settled = removal.then(
+      () => {},
+      () => {},
+    );
+    const kept = settled.finally(() => {
+      if (this.#removals.get(stem) === kept) this.#removals.delete(stem);
+    });
+    this.#removals.set(stem, kept);
   }
 
   #onIdle(variant: LiveVariant): void {
@@ -143,10 +186,10 @@ export class LiveVariants {
     const { stem } = variant;
     if (this.#live.get(stem) !== variant || this.#closed) return;
     if (records.isDoomed(stem)) {
-      if (!variant.busy) this.#watch(this.remove(stem));
+      if (!variant.busy) this.removeSoon(stem);
       return;
     }
-    records.save(variant, { open: false, played: variant.lastReadAt !== undefined });
+    records.save(variant, { open: false });
     if (variant.lastReadAt !== undefined) onIdle(variant);
     this.#linger(stem, RELEASE_MS);
   }
@@ -159,7 +202,7 @@ export class LiveVariants {
       const variant = this.#live.get(stem);
       // Still busy: it lingers again when it becomes idle.
       if (variant === undefined || variant.busy) return;
-      this.#watch(variant.stored.release());
+      this.#watch(variant.stored.release().then(() => this.#options.records.occupy(variant)));
       const idle = variant.lastReadAt === undefined ? IN_USE_MS : this.#options.clock.now() - variant.lastReadAt;
       if (idle < IN_USE_MS) return this.#linger(stem, IN_USE_MS - idle);
       this.#live.delete(stem);
@@ -183,9 +226,12 @@ export class LiveVariants {
   }
 
   /** Work that nobody waits for but {@link close}. */
-  #watch(work: Promise<void>): void {
+  #watch(work: Promise<unknown>): void {
     const kept = work
-      .catch((error: unknown) => this.#options.hooks.onStorageError(error))
+      .then(
+        () => {},
+        (error: unknown) => this.#options.hooks.onStorageError(error),
+      )
       .finally(() => this.#unwatched.delete(kept));
     this.#unwatched.add(kept);
   }

@@ -39,6 +39,10 @@ class MemoryVariant extends PieceTable implements StoredVariant {
     }
   }
 
+  get disk(): number {
+    return this.bytes;
+  }
+
   async verify(): Promise<number> {
     return 0;
   }

@@ -11,8 +11,8 @@ import type { Want } from "./open-track.ts";
 export interface OpeningsOptions {
   readonly upstream: DataSource;
   readonly clock: Clock;
-  /** The live variant that an upstream's answer belongs to. */
-  readonly establish: (opened: Opened, want: Want) => Promise<LiveVariant>;
+  /** Finds the live variant that an upstream's answer belongs to, and hands it over while it surely lives. */
+  readonly establish: (opened: Opened, want: Want, take: (variant: LiveVariant) => void) => Promise<LiveVariant>;
 }
 
 /** What an opening found, and how long that took, ms. */
@@ -114,9 +114,8 @@ export class Openings {
     const upstreamMs = clock.now() - began;
     const { resolveMs } = opening.fill.need;
     try {
-      const variant = await establish(opened, want);
       // The caller takes hold of it in a later turn: the fill keeps it alive until then.
-      variant.adopt(opening.fill, opened);
+      const variant = await establish(opened, want, (found) => found.adopt(opening.fill, opened));
       return { variant, fill: opening.fill, upstreamMs, ...(resolveMs === undefined ? {} : { resolveMs }) };
     } catch (error) {
       await opened[Symbol.asyncDispose]();

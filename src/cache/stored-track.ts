@@ -1,7 +1,7 @@
 import type { TrackKey } from "../data-source/data-source.ts";
 import type { VariantName } from "./chunk-store.ts";
 import type { LiveVariant, VariantFacts } from "./live-variant.ts";
-import type { IndexEntry, TrackMeta } from "./track-index.ts";
+import type { IndexEntry, TrackMeta } from "./index-entry.ts";
 
 /** A track as it is stored. */
 export interface StoredTrack extends TrackKey {

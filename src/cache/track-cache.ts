@@ -4,16 +4,20 @@ import type { Resolution } from "../data-source/resolution.ts";
 import { AfterbayError, abortReason } from "../errors.ts";
 import type { ChunkStore, VariantName } from "./chunk-store.ts";
 import { CurrentVariants } from "./current-variants.ts";
-import { type EvictionReport, Evictor, type EvictorOptions } from "./evictor.ts";
-import { stemOf } from "./file-store.ts";
-import { importFile } from "./import-track.ts";
+import { DiskUsage } from "./disk-usage.ts";
+import { type Evicted, type EvictionReason, type EvictionReport, Evictor } from "./evictor.ts";
+import { stemOf } from "./variant-paths.ts";
+import { type CacheParts, deleteTrack, verifyTrack } from "./chores.ts";
+import { importTrack } from "./import-track.ts";
 import type { ImportableFile } from "./import-file.ts";
 import type { LiveVariant } from "./live-variant.ts";
 import { LiveVariants } from "./live-variants.ts";
 import { Openings } from "./openings.ts";
 import { StorageHealth, type StorageLog } from "./storage-health.ts";
+import { Survey } from "./survey.ts";
 import { describe, type StoredTrack } from "./stored-track.ts";
-import { type IndexEntry, type TrackIndex, trackKey } from "./track-index.ts";
+import type { IndexEntry } from "./index-entry.ts";
+import { type TrackIndex, trackKey } from "./track-index.ts";
 import { VariantRecords } from "./variant-records.ts";
 import { type OpenTrack, openTrack, type Want } from "./open-track.ts";
 
@@ -28,6 +32,8 @@ export interface TrackCacheOptions {
   readonly log: StorageLog;
   /** Budget on disk, bytes. */
   readonly budget: number;
+  /** Where more than the budget is stored at the start, there is none: someone else decides what goes. */
+  readonly sparing?: boolean;
   /** The folder whose disk must not fill up. */
   readonly root?: string;
   /** Never evicted. */
@@ -36,8 +42,8 @@ export interface TrackCacheOptions {
   readonly isWished?: (key: TrackKey) => boolean;
   /** Told when stored bytes of a track came or went (`bytes`: how many), or it became complete. */
   readonly onChanged?: (key: TrackKey, change: TrackChange, bytes?: number) => void;
-  /** Told of each track that was evicted, with the bytes that were freed, and why. */
-  readonly onEvicted?: EvictorOptions["onEvicted"];
+  /** Told of each track that was evicted, with the bytes on disk that it took, and why. */
+  readonly onEvicted?: (track: TrackKey & { readonly bytes: number }, reason: EvictionReason) => void;
   /** Fills stop as soon as nobody reads. */
   readonly dataSaver?: boolean;
 }
@@ -50,6 +56,9 @@ const EVICTED = {
   disk: "Evicted the track that was played longest ago, since the disk is nearly full",
   asked: "Evicted a track, as asked",
 } as const;
+const PARKED = "Evicted a version of a track that is not played any more";
+/** What a disk, or a quota, refuses writes with when it is full. */
+const FULL = new Set(["ENOSPC", "EDQUOT"]);
 
 /**
  * The cache of tracks: finds the current variant of each, or opens the upstream to learn it; owns the live variants, the
@@ -62,7 +71,10 @@ export class TrackCache {
   readonly #current: CurrentVariants;
   readonly #openings: Openings;
   readonly #health: StorageHealth;
+  readonly #usage: DiskUsage;
   readonly #evictor: Evictor;
+  readonly #survey: Survey;
+  readonly #parts: CacheParts;
   #closed = false;
 
   constructor(options: TrackCacheOptions) {
@@ -89,39 +101,44 @@ export class TrackCache {
       onIdle: (variant) => onChanged?.(variant.name, "idle"),
       onFree: () => this.#evictor.check(),
     });
+    this.#parts = {
+      records: this.#records,
+      live: this.#live,
+      onStored: (variant, bytes) => this.#onStored(variant, bytes),
+    };
     this.#current = new CurrentVariants(this.#records, this.#live, clock);
     this.#openings = new Openings({
       upstream,
       clock,
-      establish: (opened, want) => this.#current.establish(opened, want),
+      establish: (opened, want, take) => this.#current.establish(opened, want, take),
     });
+    this.#survey = new Survey({ store, index, live: this.#live, clock, onEnd: () => this.#evictor.reorder() });
+    this.#usage = new DiskUsage(index, store.files?.overhead, () => this.#survey.startSoon());
     this.#evictor = new Evictor({
       index,
       clock,
+      usage: this.#usage,
       budget,
       ...(root === undefined ? {} : { root }),
       isInUse: (stem) => this.#live.isInUse(stem),
       remove: (stem) => this.#live.remove(stem),
       isPinned: options.isPinned ?? (() => false),
       isWished: options.isWished ?? (() => false),
-      onEvicted: ({ source, id, bytes }, reason) => {
-        log.info({ source, id, bytes, reason }, EVICTED[reason]);
-        onChanged?.({ source, id }, "evicted");
-        options.onEvicted?.({ source, id, bytes }, reason);
-      },
-      onError: (error) => this.onStorageError(error),
+      onEvicted: (victim, reason) => this.#onEvicted(victim, reason),
     });
   }
 
   /** Reads the index, and the maps of what was being written when the process ended. */
   async load(): Promise<void> {
-    const { index, store } = this.#options;
+    const { index, store, sparing = false } = this.#options;
     await index.load();
-    await this.#records.settleOpen(store);
+    for (const stem of await this.#records.settleOpen(store)) await this.#live.remove(stem);
+    if (sparing && index.disk > this.#evictor.budget) this.#evictor.budget = Number.MAX_SAFE_INTEGER;
+    this.#survey.startSoon();
     this.#evictor.check();
   }
 
-  /** Bytes on disk. */
+  /** Bytes stored. */
   get bytes(): number {
     return this.#options.index.bytes;
   }
@@ -129,6 +146,16 @@ export class TrackCache {
   /** Number of variants of which bytes are stored. */
   get variants(): number {
     return this.#options.index.lineCount;
+  }
+
+  /** Bytes on disk, with all that belongs to the cache, as far as known. */
+  get diskBytes(): number {
+    return this.#usage.bytes;
+  }
+
+  /** The same, after a look at what changes without notice. */
+  measureDisk(): Promise<number> {
+    return this.#usage.look();
   }
 
   /** Budget on disk, bytes; lowering it evicts at once what is free. */
@@ -145,9 +172,10 @@ export class TrackCache {
     return this.#evictor.hasRoom(bytes, forced);
   }
 
-  /** Evicts down to `to` bytes, or says what would go. */
-  evictTo(to: number, options: { dryRun: boolean }): Promise<EvictionReport> {
-    return this.#evictor.evictTo(to, options);
+  /** Evicts down to `to` bytes on disk, or says what would go. */
+  async evictTo(to: number, options: { dryRun: boolean }): Promise<EvictionReport> {
+    await this.#survey.done();
+    return await this.#evictor.evictTo(to, options);
   }
 
   /**
@@ -159,10 +187,12 @@ export class TrackCache {
       if (want.signal.aborted) throw abortReason(want.signal);
       if (this.#closed) throw new AfterbayError("busy", "The cache is closing");
       const current = await this.#current.find(want);
-      if (current !== undefined) return openTrack(current, want, {});
-      if (want.offline === true) throw new AfterbayError("not-cached", "This track is not in the cache");
-      const { variant, fill, ...timing } = await this.#openings.wait(want);
-      // It may have gone idle and been released between the two turns of the event loop.
+      if (current === undefined && want.offline === true) {
+        throw new AfterbayError("not-cached", "This track is not in the cache");
+      }
+      const found = current === undefined ? await this.#openings.wait(want) : { variant: current };
+      const { variant, fill, ...timing } = { fill: undefined, ...found };
+      // It may have been released or deleted between the two turns of the event loop.
       if (this.#live.get(variant.stem) === variant) return openTrack(variant, want, timing, fill);
     }
   }
@@ -195,8 +225,7 @@ export class TrackCache {
 
   /** The spans of a stored track, whether it is in use or not; none of one that has gone meanwhile. */
   async spans(track: StoredTrack): Promise<{ start: number; end: number }[]> {
-    const stem = stemOf(track);
-    return this.#options.index.get(stem) === undefined ? [] : (await this.#live.revive(stem)).stored.spans();
+    return (await this.#live.revive(stemOf(track)))?.stored.spans() ?? [];
   }
 
   /** The file that holds a track's bytes, where the store keeps files. */
@@ -206,22 +235,8 @@ export class TrackCache {
   }
 
   /** Holds every stored byte of a track against its checksum; answers how many were bad, and are missing now. */
-  async verify(key: TrackKey): Promise<number> {
-    let bad = 0;
-    for (const [stem] of this.#records.ofTrack(key)) {
-      const variant = await this.#live.revive(stem);
-      const release = variant.hold();
-      try {
-        const badBytes = await variant.stored.verify();
-        // It may have been given another name meanwhile: the next opening looks.
-        await variant.stored.release();
-        if (badBytes > 0) this.#onStored(variant, -badBytes);
-        bad += badBytes;
-      } finally {
-        release();
-      }
-    }
-    return bad;
+  verify(key: TrackKey): Promise<number> {
+    return verifyTrack(this.#parts, key);
   }
 
   /** Stores a whole track from elsewhere, as its current variant. Throws `no-space`, or the disk's error. */
@@ -229,23 +244,14 @@ export class TrackCache {
     if (!this.hasRoom(file.size, { forced: true })) {
       throw new AfterbayError("no-space", "The cache's budget does not hold this file");
     }
-    const onStored = (variant: LiveVariant, bytes: number): void => this.#onStored(variant, bytes);
-    await importFile({ records: this.#records, live: this.#live, onStored }, key, file);
+    await importTrack(this.#parts, key, file);
   }
 
   /** Forgets a track. What is in use goes when it is free; whoever comes now misses. */
   async delete(key: TrackKey): Promise<{ readonly found: boolean; readonly inUse: boolean }> {
-    const variants = this.#records.ofTrack(key);
-    let inUse = false;
-    for (const [stem] of variants) {
-      this.#records.doom(stem);
-      const live = this.#live.get(stem);
-      if (live?.isRead === true) inUse = true;
-      // What only runs on goes as soon as it has ended.
-      else if (live?.busy === true) live.stop(new DOMException("This track was deleted", "AbortError"));
-      else await this.#live.remove(stem);
-    }
-    return { found: variants.length > 0, inUse };
+    const outcome = await deleteTrack(this.#parts, key);
+    if (outcome.found) this.#options.onChanged?.(key, "lost");
+    return outcome;
   }
 
   /** Writes what is in hand and frees handles. Readers are cut off. */
@@ -253,21 +259,29 @@ export class TrackCache {
     this.#closed = true;
     const reason = new DOMException("The cache is closing", "AbortError");
     this.#openings.stop(reason);
-    await Promise.all([this.#evictor.close(), this.#live.close(reason)]);
+    await Promise.all([this.#survey.close(), this.#evictor.close(), this.#live.close(reason)]);
     await this.#options.index.flush().catch((error: unknown) => this.onStorageError(error));
   }
 
   /** The disk refused a write: bytes are not stored for a while. One warning, until it takes writes again. */
   onStorageError(error: unknown): void {
     this.#health.refused(error);
-    if ((error as NodeJS.ErrnoException).code === "ENOSPC") this.#evictor.check({ full: true });
+    if (FULL.has((error as NodeJS.ErrnoException).code ?? "")) this.#evictor.onRefused();
   }
 
   #onStored(variant: LiveVariant, bytes: number): void {
     this.#options.onChanged?.(variant.name, bytes > 0 ? "stored" : "lost", bytes);
     this.#records.noteBytes(variant);
     if (bytes > 0) this.#health.accepted();
-    this.#evictor.check();
+    this.#evictor.onStored();
+  }
+
+  #onEvicted({ source, id, bytes, parked }: Evicted, reason: EvictionReason): void {
+    const { log, onChanged, onEvicted } = this.#options;
+    log.info({ source, id, bytes, reason }, parked ? PARKED : EVICTED[reason]);
+    if (parked) return;
+    onChanged?.({ source, id }, "evicted");
+    onEvicted?.({ source, id, bytes }, reason);
   }
 }
 

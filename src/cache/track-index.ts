@@ -2,59 +2,18 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Clock, systemClock } from "../data-source/clock.ts";
 import type { TrackKey } from "../data-source/data-source.ts";
+import type { IndexEntry } from "./index-entry.ts";
+import { entryOf, keyOf, OPEN, readRow, type Row, rowOf, UNIT, type Usage, usageOf } from "./index-row.ts";
 import { LineLog } from "./line-log.ts";
-import type { VariantFacts } from "./live-variant.ts";
-
-/** What a track is called, for display. */
-export interface TrackMeta {
-  readonly title?: string;
-  readonly artist?: string;
-  readonly album?: string;
-  readonly durationMs?: number;
-  readonly artwork?: string;
-  readonly loudnessDb?: number;
-}
-
-/** One stored variant. */
-export interface IndexEntry extends TrackKey {
-  readonly variant: string;
-  /** The qualities for which it is the current variant; "" where none was asked for. */
-  readonly qualities: readonly string[];
-  readonly facts: VariantFacts;
-  readonly meta?: TrackMeta;
-  /** Bytes on disk. */
-  readonly bytes: number;
-  readonly complete: boolean;
-  /** Epoch ms of the last reading. */
-  readonly playedAt: number;
-  /** True while it is being written: after a crash, its map knows better. */
-  readonly open?: boolean;
-  /** To be deleted when nobody uses it, or at the next start; always {@link open}. */
-  readonly doomed?: boolean;
-}
-
-/** What a stored variant takes. */
-export interface Usage {
-  readonly stem: string;
-  /** The same for all variants of a track. */
-  readonly track: string;
-  readonly bytes: number;
-  readonly playedAt: number;
-  readonly open: boolean;
-}
 
 const FLUSH_MS = 200;
 /** What could not be written is tried again after this long, ms. */
 const RETRY_MS = 5000;
 /** Lines of the log beyond twice what its entries need, before it is written anew. */
-const SLACK = 1000;
+const SLACK = 100;
 const STEM = /^[0-9a-f]{32}$/;
-/** The state of an entry whose variant is being written. */
-const OPEN = "open";
-const TAB = 0x09;
 const PLUS = 0x2b;
 const MINUS = 0x2d;
-const ZERO = 0x30;
 
 /** The key of a track in maps: ids may hold anything but control characters. */
 export function trackKey({ source, id }: TrackKey): string {
@@ -75,6 +34,7 @@ export class TrackIndex {
   /** The log as it was read, or what of it is needed. */
   #text: ArrayBufferLike = new ArrayBuffer(0);
   #bytes = 0;
+  #units = 0;
   readonly #clock: Clock;
   /** Cancels the timer, if it runs. */
   #timer: (() => void) | undefined;
@@ -88,9 +48,14 @@ export class TrackIndex {
     this.#onError = onError;
   }
 
-  /** Bytes on disk, of all entries. */
+  /** Bytes stored, of all entries. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Bytes on disk, of all entries' files, as far as known. */
+  get disk(): number {
+    return this.#units * UNIT;
   }
 
   /** Never rejects: an index that cannot be read is empty. */
@@ -112,6 +77,11 @@ export class TrackIndex {
     for (const [stem, row] of this.#rows) yield this.#lineOf(stem, row);
   }
 
+  /** True if there is an entry, readable or not. */
+  has(stem: string): boolean {
+    return this.#rows.has(stem);
+  }
+
   get(stem: string): IndexEntry | undefined {
     const row = this.#rows.get(stem);
     if (row === undefined) return undefined;
@@ -129,9 +99,18 @@ export class TrackIndex {
     }
   }
 
-  /** What each entry takes, at a hundredth of the cost. `track` is the same for all variants of a track. */
+  /** What each entry takes, at a hundredth of the cost. */
   *usage(): Generator<Usage> {
-    for (const [stem, { key, bytes, playedAt, open }] of this.#rows) yield { stem, track: key, bytes, playedAt, open };
+    for (const [stem, row] of this.#rows) yield usageOf(stem, row);
+  }
+
+  /** The same, a track at a time. */
+  *usageByTrack(): Generator<Usage[]> {
+    for (const stems of this.#tracks.values()) yield this.#usageOf(typeof stems === "string" ? [stems] : stems);
+  }
+
+  usageOf(key: TrackKey): Usage[] {
+    return this.#usageOf(this.#stemsOf(keyOf(key)));
   }
 
   /** The stored variants of a track: [stem, entry]. */
@@ -143,14 +122,24 @@ export class TrackIndex {
   }
 
   put(stem: string, entry: IndexEntry): void {
-    const row = rowOf(entry);
+    const row = rowOf(entry, this.#rows.get(stem));
     this.#remember(stem, row);
     this.#append(this.#lineOf(stem, row));
   }
 
   /** Replaces an entry in memory only: what changes often is logged when it has settled. */
   note(stem: string, entry: IndexEntry): void {
-    if (this.#rows.has(stem)) this.#remember(stem, rowOf(entry));
+    const known = this.#rows.get(stem);
+    if (known !== undefined) this.#remember(stem, rowOf(entry, known));
+  }
+
+  /** Says what an entry's files take on disk, bytes. The log does not keep it: it is looked up at each start. */
+  occupy(stem: string, disk: number): void {
+    const row = this.#rows.get(stem);
+    if (row === undefined) return;
+    const units = Math.ceil(disk / UNIT);
+    this.#units += units - row.units;
+    row.units = units;
   }
 
   remove(stem: string): void {
@@ -172,33 +161,21 @@ export class TrackIndex {
     this.#failing = false;
   }
 
-  /** What is cut from a string keeps all of it in memory, so the fields are taken from the bytes, and most are left there. */
   #replay(line: Buffer): void {
     const stem = line.toString("latin1", 2, 34);
     if (!STEM.test(stem)) return;
     if (line[0] === MINUS && line.length === 34) this.#forget(stem);
     if (line[0] !== PLUS) return;
-    const playedAt = line.indexOf(TAB, 35) + 1;
-    const stateAt = line.indexOf(TAB, playedAt) + 1;
-    const keyAt = line.indexOf(TAB, stateAt) + 1;
-    const restAt = line.indexOf(TAB, keyAt) + 1;
-    if (restAt <= keyAt || keyAt <= stateAt || stateAt <= playedAt) return;
-    const row: Row = {
-      bytes: numberAt(line, 35),
-      playedAt: numberAt(line, playedAt),
-      open: line[stateAt] === OPEN.charCodeAt(0),
-      key: line.toString("utf8", keyAt, restAt - 1),
-      restAt: line.byteOffset + restAt,
-      restEnd: line.byteOffset + line.length,
-      entry: undefined,
-    };
+    const row = readRow(line);
+    if (row === undefined) return;
     this.#text = line.buffer;
-    if (isCount(row.bytes) && isTime(row.playedAt)) this.#remember(stem, row);
+    this.#remember(stem, row);
   }
 
   #remember(stem: string, row: Row): void {
     const known = this.#rows.get(stem);
     this.#bytes += row.bytes - (known?.bytes ?? 0);
+    this.#units += row.units - (known?.units ?? 0);
     this.#rows.set(stem, row);
     if (known !== undefined) return;
     const others = this.#tracks.get(row.key);
@@ -209,6 +186,7 @@ export class TrackIndex {
     const known = this.#rows.get(stem);
     if (known === undefined) return false;
     this.#bytes -= known.bytes;
+    this.#units -= known.units;
     this.#rows.delete(stem);
     const others = this.#stemsOf(known.key).filter((other) => other !== stem);
     if (others.length > 0) this.#tracks.set(known.key, others);
@@ -218,8 +196,7 @@ export class TrackIndex {
 
   /** JSON has no raw tabs. */
   #lineOf(stem: string, row: Row): string {
-    const state = row.open ? OPEN : "settled";
-    return ["+", stem, row.bytes, row.playedAt, state, row.key, this.#restOf(row)].join("\t");
+    return ["+", stem, row.bytes, row.playedAt, row.open ? OPEN : "settled", row.key, this.#restOf(row)].join("\t");
   }
 
   #restOf({ entry, restAt, restEnd }: Row): string {
@@ -244,6 +221,13 @@ export class TrackIndex {
       row.restEnd = at;
     }
     this.#text = packed.buffer;
+  }
+
+  #usageOf(stems: readonly string[]): Usage[] {
+    return stems.flatMap((stem) => {
+      const row = this.#rows.get(stem);
+      return row === undefined ? [] : [usageOf(stem, row)];
+    });
   }
 
   #stemsOf(key: string): readonly string[] {
@@ -272,94 +256,3 @@ export class TrackIndex {
     this.#failing = true;
   }
 }
-
-/** An entry in memory: as text until it is wanted, for most of 100,000 are not. */
-interface Row {
-  readonly bytes: number;
-  readonly playedAt: number;
-  readonly open: boolean;
-  /** Its source and id, as JSON. */
-  readonly key: string;
-  /** Where the other fields are, as JSON, in the log as it was read. */
-  restAt: number;
-  restEnd: number;
-  /** All fields, once they were written by this process. */
-  readonly entry: IndexEntry | undefined;
-}
-
-/** The whole number that begins at `at` and ends with a tab; NaN if there is none. */
-function numberAt(line: Buffer, at: number): number {
-  let value = line[at] === TAB ? Number.NaN : 0;
-  for (let digit = line[at] ?? TAB; digit !== TAB; digit = line[(at += 1)] ?? TAB) {
-    value = digit >= ZERO && digit <= ZERO + 9 ? value * 10 + digit - ZERO : Number.NaN;
-  }
-  return value;
-}
-
-function keyOf({ source, id }: TrackKey): string {
-  return JSON.stringify([source, id]);
-}
-
-function rowOf(entry: IndexEntry): Row {
-  const { bytes, playedAt, open = false } = entry;
-  return { bytes, playedAt: Math.max(0, Math.round(playedAt)), open, key: keyOf(entry), restAt: 0, restEnd: 0, entry };
-}
-
-/** The entry that a row describes; undefined if it is none. */
-function entryOf({ bytes, playedAt, open, key }: Row, rest: string): IndexEntry | undefined {
-  try {
-    const [source, id] = JSON.parse(key) as unknown[];
-    const { meta, ...fields } = JSON.parse(rest) as { meta?: unknown };
-    const entry: unknown = { source, id, ...fields, bytes, playedAt, ...(open ? { open } : {}) };
-    if (!isEntry(entry)) return undefined;
-    // Without its title a song still plays.
-    return { ...(entry as IndexEntry), ...(isMeta(meta) ? { meta: meta as TrackMeta } : {}) };
-  } catch {
-    return undefined;
-  }
-}
-
-type Check = (value: unknown) => boolean;
-const isText: Check = (value) => typeof value === "string";
-const isNumber: Check = (value) => Number.isFinite(value);
-const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
-/** Of those that a Date can hold. */
-const isTime: Check = (value) => isNumber(value) && Math.abs(value as number) <= 8.64e15;
-const isFlag: Check = (value) => typeof value === "boolean";
-const isTexts: Check = (value) => Array.isArray(value) && value.every(isText);
-const optional =
-  (check: Check): Check =>
-  (value) =>
-    value === undefined || check(value);
-const shape =
-  (fields: Readonly<Record<string, Check>>): Check =>
-  (value) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-    for (const field in fields) if (fields[field]?.((value as Record<string, unknown>)[field]) === false) return false;
-    return true;
-  };
-
-const isEntry = shape({
-  source: isText,
-  id: isText,
-  variant: isText,
-  qualities: isTexts,
-  facts: shape({
-    upstreamName: optional(isText),
-    resolverVariant: optional(isText),
-    validator: optional(shape({ origin: isText, etag: optional(isText), lastModified: optional(isText) })),
-    size: optional(isCount),
-    contentType: optional(isText),
-  }),
-  complete: isFlag,
-  doomed: optional(isFlag),
-});
-
-const isMeta = shape({
-  title: optional(isText),
-  artist: optional(isText),
-  album: optional(isText),
-  durationMs: optional(isNumber),
-  artwork: optional(isText),
-  loudnessDb: optional(isNumber),
-});

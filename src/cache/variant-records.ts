@@ -3,12 +3,15 @@ import type { Quality, TrackKey } from "../data-source/data-source.ts";
 import type { ChunkStore } from "./chunk-store.ts";
 import type { LiveVariant } from "./live-variant.ts";
 import { nameOf } from "./stored-track.ts";
-import type { IndexEntry, TrackIndex } from "./track-index.ts";
+import type { IndexEntry } from "./index-entry.ts";
+import type { TrackIndex } from "./track-index.ts";
 
 /** A track in one quality. */
 export interface QualityKey extends TrackKey {
   readonly quality?: Quality;
 }
+
+type NewRecord = Pick<IndexEntry, "source" | "id" | "variant" | "facts" | "meta">;
 
 /** What the index says of variants, kept up to date with those that live. Those to be deleted are not found any more. */
 export class VariantRecords {
@@ -53,26 +56,43 @@ export class VariantRecords {
     }
   }
 
-  /** Notes a variant of which nothing is stored yet. */
-  add(stem: string, entry: Pick<IndexEntry, "source" | "id" | "variant" | "facts" | "meta">): void {
-    const nothing = { qualities: [], bytes: 0, complete: false, playedAt: this.#clock.wall(), open: true };
-    this.#index.put(stem, { ...entry, ...nothing });
+  /** Notes a variant of which nothing is stored yet, and that was not played. */
+  add(stem: string, entry: NewRecord): void {
+    const nothing = { qualities: [], bytes: 0, complete: false, playedAt: this.#clock.wall() };
+    this.#index.put(stem, { ...entry, ...nothing, unplayed: true, open: true });
   }
 
-  /** From now on it is not found. */
+  /** What an upstream's answer says of a variant that was found on disk without a record. */
+  learn(stem: string, { facts, meta }: Pick<NewRecord, "facts" | "meta">): void {
+    const entry = this.#index.get(stem);
+    if (entry === undefined) return;
+    this.#index.put(stem, { ...entry, facts: { ...facts, ...entry.facts }, ...(meta === undefined ? {} : { meta }) });
+  }
+
+  /** As {@link add}, but as good as doomed until it is {@link keep kept}: of what is half-made, nothing stays. */
+  addTentatively(stem: string, entry: NewRecord): void {
+    this.add(stem, entry);
+    this.doom(stem);
+  }
+
+  /** From now on it is not found; it goes when nobody uses it, or at the next start. */
   doom(stem: string): void {
     this.#doomed.add(stem);
     const entry = this.#index.get(stem);
     if (entry !== undefined) this.#index.put(stem, { ...entry, qualities: [], open: true, doomed: true });
   }
 
-  isDoomed(stem: string): boolean {
-    return this.#doomed.has(stem);
+  /** It is found from now on. */
+  keep(stem: string): void {
+    this.#doomed.delete(stem);
+    const known = this.#index.get(stem);
+    if (known === undefined) return;
+    const { doomed: _doomed, ...entry } = known;
+    this.#index.put(stem, entry);
   }
 
-  /** The files of a doomed variant are gone: another one of its name may come. */
-  forgive(stem: string): void {
-    this.#doomed.delete(stem);
+  isDoomed(stem: string): boolean {
+    return this.#doomed.has(stem);
   }
 
   /** The upstream has other bytes for this track now. */
@@ -89,48 +109,69 @@ export class VariantRecords {
     return this.#lost.has(stem);
   }
 
-  remove(stem: string): void {
+  /** It is not found any more while its files are deleted; what is returned must be called after that. */
+  remove(stem: string): (left?: { readonly disk: number; readonly bytes: boolean }) => void {
+    const entry = this.#index.get(stem);
     this.#lost.delete(stem);
     this.#index.remove(stem);
+    return (left) => {
+      this.#doomed.delete(stem);
+      if (left === undefined || left.disk === 0 || entry === undefined || this.#index.get(stem) !== undefined) return;
+      // What could not be deleted still counts.
+      const { bytes, complete } = left.bytes ? entry : { bytes: 0, complete: false };
+      this.#index.put(stem, { ...entry, qualities: [], bytes, complete });
+      this.#index.occupy(stem, left.disk);
+      if (entry.doomed === true) this.#doomed.add(stem);
+    };
   }
 
   /** Brings the record of a variant up to date. */
-  save(variant: LiveVariant, changes: { open?: boolean; played?: boolean } = {}): void {
+  save(variant: LiveVariant, changes: { open?: boolean } = {}): void {
     const { stem } = variant;
     const entry = this.#index.get(stem);
     if (entry === undefined) return;
-    const { open: wasOpen, ...rest } = entry;
+    const { open: wasOpen, unplayed, ...rest } = entry;
     const open = changes.open ?? wasOpen ?? false;
+    const playedAt = this.#playedAt(variant);
     const next: IndexEntry = {
       ...rest,
       facts: variant.facts,
       bytes: variant.stored.bytes,
       complete: variant.complete,
-      playedAt: changes.played === true ? this.#clock.wall() : entry.playedAt,
+      playedAt: playedAt ?? entry.playedAt,
+      ...(unplayed === true && playedAt === undefined ? { unplayed } : {}),
       ...(open ? { open } : {}),
     };
     // Many short readings of one track in a row are one line in the log, when it is left alone.
     const changed = JSON.stringify({ ...next, playedAt: 0 }) !== JSON.stringify({ ...entry, playedAt: 0 });
     if (changed) this.#index.put(stem, next);
     else this.#index.note(stem, next);
+    this.occupy(variant);
+  }
+
+  /** Brings up to date what a variant takes on disk. */
+  occupy({ stem, stored: { disk } }: LiveVariant): void {
+    if (disk !== undefined) this.#index.occupy(stem, disk);
   }
 
   /** Stored bytes came or went. The budget counts at once; the log learns of it later, or from the map after a crash. */
   noteBytes(variant: LiveVariant): void {
     const entry = this.#index.get(variant.stem);
     if (entry === undefined) return;
-    if (entry.open === true) this.#index.note(variant.stem, { ...entry, bytes: variant.stored.bytes });
-    else this.save(variant, { open: true });
+    if (entry.open !== true) return this.save(variant, { open: true });
+    this.#index.note(variant.stem, { ...entry, bytes: variant.stored.bytes });
+    this.occupy(variant);
   }
 
-  /** Reads the maps of what was being written when the process ended, and deletes what was to be deleted. */
-  async settleOpen(store: ChunkStore): Promise<void> {
+  /** Reads the maps of what was being written when the process ended, and answers what was to be deleted. */
+  async settleOpen(store: ChunkStore): Promise<string[]> {
+    const doomed: string[] = [];
     for (const { stem, open } of [...this.#index.usage()]) {
       const entry = open ? this.#index.get(stem) : undefined;
       if (entry === undefined) continue;
       if (entry.doomed === true) {
-        await store.delete(nameOf(entry));
-        this.#index.remove(stem);
+        this.#doomed.add(stem);
+        doomed.push(stem);
         continue;
       }
       const stored = await store.open(nameOf(entry));
@@ -138,11 +179,18 @@ export class VariantRecords {
       const complete = entry.facts.size !== undefined && stored.hasAllChunks(entry.facts.size);
       this.#index.put(stem, { ...settled, bytes: stored.bytes, complete });
     }
+    return doomed;
   }
 
   /** Logs a record whose changes were only noted so far. */
   settle(stem: string): void {
     const entry = this.#index.get(stem);
     if (entry !== undefined) this.#index.put(stem, entry);
+  }
+
+  /** Epoch ms at which a player read it last; undefined if none did while it lived. */
+  #playedAt({ isPlayed, lastPlayedAt }: LiveVariant): number | undefined {
+    if (isPlayed) return this.#clock.wall();
+    return lastPlayedAt === undefined ? undefined : this.#clock.wall() - (this.#clock.now() - lastPlayedAt);
   }
 }

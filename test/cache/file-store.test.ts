@@ -4,7 +4,8 @@ import { appendFile, chmod, open, readFile, rename, rm, stat, truncate, unlink, 
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { StoredVariant } from "../../src/cache/chunk-store.ts";
-import { FileChunkStore, stemOf, variantPath } from "../../src/cache/file-store.ts";
+import { FileChunkStore } from "../../src/cache/file-store.ts";
+import { stemOf, variantPath } from "../../src/cache/variant-paths.ts";
 import { CHUNK_SIZE } from "../../src/data-source/data-source.ts";
 import { assertBytes } from "../helpers/assert-bytes.ts";
 import { describeChunkStoreContract, read, store } from "../helpers/chunk-store-contract.ts";

@@ -7,7 +7,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { crc32 } from "../../src/cache/crc32.ts";
-import { type IndexEntry, TrackIndex } from "../../src/cache/track-index.ts";
+import type { IndexEntry } from "../../src/cache/index-entry.ts";
+import { TrackIndex } from "../../src/cache/track-index.ts";
 import { eventually, tmpDir, type TmpDir } from "../helpers/process.ts";
 
 let dir: TmpDir;

@@ -1,8 +1,9 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { FileChunkStore, stemOf } from "../../src/cache/file-store.ts";
+import { FileChunkStore } from "../../src/cache/file-store.ts";
 import { TrackIndex } from "../../src/cache/track-index.ts";
+import { stemOf } from "../../src/cache/variant-paths.ts";
 import { request } from "../helpers/http-client.ts";
 import { eventually } from "../helpers/process.ts";
 import { type Rig, startRig } from "../helpers/rig.ts";

@@ -39,8 +39,7 @@ export interface Rule {
   readonly when?: Conditions | ((asked: Asked) => boolean);
   /** Holds for this many matching requests, then never again. */
   readonly times?: number;
-  /** A function answers undefined where it asks for nothing; that counts as a match. */
-  readonly do: Behaviour | ((asked: Asked) => Behaviour | undefined);
+  readonly do: Behaviour;
 }
 
 /** The rules of one resource, or of all. Every matching rule adds to the behaviour; the earlier rule wins a field. */
@@ -58,8 +57,7 @@ export class Script {
     for (const entry of this.#rules) {
       if (entry.left <= 0 || !matches(entry.rule.when, asked)) continue;
       entry.left--;
-      const { do: wanted } = entry.rule;
-      behaviour = merge(behaviour, (typeof wanted === "function" ? wanted(asked) : wanted) ?? {});
+      behaviour = merge(behaviour, entry.rule.do);
     }
     return behaviour;
   }
