@@ -44,6 +44,7 @@ export class Telemetry {
   /** Counts what is done for each need. */
   watch(upstream: DataSource): DataSource {
     return {
+      ...upstream,
       open: (spec, options) => {
         spec.need.watch((event) => this.totals.of(spec.source).traced(event));
         return upstream.open(spec, options);

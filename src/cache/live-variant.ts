@@ -264,7 +264,8 @@ export class LiveVariant {
     const hole = this.#holeAfter(reader.position);
     if (hole >= Math.min(reader.end, this.size ?? reader.end) || hole - reader.position > PREPARE_AHEAD) return;
     const variant = this.#facts.resolverVariant;
-    upstream.prepare?.({ source, id, variant, ...(quality === undefined ? {} : { quality }) });
+    const { ahead: need } = reader;
+    upstream.prepare?.({ source, id, variant, need, ...(quality === undefined ? {} : { quality }) });
   }
 
   onReaderMoved(): void {

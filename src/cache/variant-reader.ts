@@ -1,6 +1,7 @@
 import { AfterbayError, abortReason, isAfterbayError } from "../errors.ts";
 import { deferred } from "../data-source/aborting.ts";
 import { KiB, Priority } from "../data-source/data-source.ts";
+import { Need } from "../data-source/need.ts";
 import type { Fill, OnFollow } from "./fill.ts";
 import type { LiveVariant } from "./live-variant.ts";
 
@@ -62,6 +63,7 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
 
   readonly #variant: LiveVariant;
   readonly #options: ReaderOptions;
+  #ahead: Need | undefined;
   #wake = deferred();
   #failure: unknown;
   #lastFill: Fill | undefined;
@@ -78,6 +80,15 @@ export class VariantReader implements AsyncIterableIterator<Uint8Array> {
     this.level = options.level;
     this.#lastFill = options.fill;
     options.signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /** What is done for bytes that this reading will want later on. */
+  get ahead(): Need {
+    if (this.#ahead === undefined) {
+      this.#ahead = new Need(this.#options.now);
+      this.#options.onFollow?.(this.#ahead, undefined);
+    }
+    return this.#ahead;
   }
 
   /** Bytes given so far. */

@@ -69,7 +69,9 @@ async function enter(
     if (!waits || left <= 0) {
       throw new AfterbayError("circuit-open", "The source fails for all tracks just now", { retryAfterMs: pass });
     }
-    await waitFor(breaker, Math.min(pass, left), signal);
+    const waitMs = Math.min(pass, left);
+    spec.need.tell({ event: "circuit", waitMs });
+    await waitFor(breaker, waitMs, signal);
   }
 }
 

@@ -97,6 +97,8 @@ export interface Upcoming extends TrackKey {
   readonly quality?: Quality;
   /** The one whose bytes are held already, as the resolver named it. */
   readonly variant?: string | undefined;
+  /** Told of what is done. */
+  readonly need?: Need;
 }
 
 /** What is wanted of a track. */

@@ -113,13 +113,13 @@ export class ResolverCalls {
     return this.#join({ asking, ahead: false }, signal);
   }
 
-  /** Asks before anyone waits, unless that is being done or was done a moment ago. */
-  async ahead(asking: Asking): Promise<void> {
+  /** Asks before anyone waits; undefined if that is being done or was done a moment ago. */
+  ahead(asking: Asking): Promise<KeptResolution> | undefined {
     const now = this.#options.clock.now();
     const record = this.#recordOf(asking);
-    if (this.#calls.has(uriKey(asking)) || now - record.aheadAt < AHEAD_PAUSE_MS) return;
+    if (this.#calls.has(uriKey(asking)) || now - record.aheadAt < AHEAD_PAUSE_MS) return undefined;
     record.aheadAt = now;
-    await this.#join({ asking, ahead: true }, new AbortController().signal);
+    return this.#join({ asking, ahead: true }, new AbortController().signal);
   }
 
   /** Notes that a track cannot be had: that is said, not that one is to come back, when it may not be asked for again. */

@@ -25,21 +25,10 @@ export function resolving(upstream: DataSource<ResolvedSpec>, options: Resolving
     const kept = await uriCache.get(uriKey(asking));
     if (kept?.expired === false) return kept;
     if (kept !== undefined && need.reason === "first") need.reason = "expired";
-    const trace = need.tell<ResolveTrace>({ event: "resolve", reason: need.reason, attempt: need.attempt });
-    const end = (how: ResolveTrace["ended"]): void => {
-      trace.ms = need.now() - trace.at;
-      trace.ended = how;
-    };
     const began = clock.now();
-    try {
-      const resolved = await calls.resolve(asking, signal);
-      need.resolveMs = clock.now() - began;
-      end("ok");
-      return resolved;
-    } catch (error) {
-      end(isAfterbayError(error) ? error.code : "cut");
-      throw error;
-    }
+    const resolved = await told(need, calls.resolve(asking, signal));
+    need.resolveMs = clock.now() - began;
+    return resolved;
   };
 
   return {
@@ -85,13 +74,32 @@ export function resolving(upstream: DataSource<ResolvedSpec>, options: Resolving
       const ask = async (): Promise<void> => {
         const kept = await uriCache.get(uriKey(track));
         if (kept !== undefined && !kept.due) return;
-        const need = new Need();
-        if (kept !== undefined) need.reason = "expired";
-        await calls.ahead({ ...track, need });
+        const { need = new Need() } = track;
+        need.reason = kept === undefined ? "first" : "expired";
+        const asked = calls.ahead({ ...track, need });
+        if (asked !== undefined) await told(need, asked, true);
       };
       ask().catch(() => {});
     },
   };
+}
+
+/** Tells of a call of the resolver while it goes on. */
+async function told<Answer>(need: Need, call: Promise<Answer>, ahead = false): Promise<Answer> {
+  const about = { reason: need.reason, attempt: need.attempt, ...(ahead ? { ahead } : {}) };
+  const trace = need.tell<ResolveTrace>({ event: "resolve", ...about });
+  const end = (how: ResolveTrace["ended"]): void => {
+    trace.ms = need.now() - trace.at;
+    trace.ended = how;
+  };
+  try {
+    const answer = await call;
+    end("ok");
+    return answer;
+  } catch (error) {
+    end(isAfterbayError(error) ? error.code : "cut");
+    throw error;
+  }
 }
 
 function assertVariant({ variant }: Resolution, expected: string | undefined): void {

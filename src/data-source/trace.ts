@@ -12,6 +12,7 @@ export type TraceEvent = { readonly at: number } & (
   | RetryTrace
   | RefreshTrace
   | PlaceTrace
+  | CircuitTrace
   | PreemptedTrace
 );
 
@@ -23,6 +24,8 @@ export interface ResolveTrace {
   readonly event: "resolve";
   readonly reason: ResolveReason;
   readonly attempt: number;
+  /** Before anyone waited. */
+  readonly ahead?: boolean;
   /** Absent while it goes on. */
   ms?: number;
   ended?: End;
@@ -73,6 +76,12 @@ export interface RefreshTrace {
 export interface PlaceTrace {
   readonly event: "place";
   readonly ms: number;
+}
+
+/** Waits since its source fails for all tracks just now. */
+export interface CircuitTrace {
+  readonly event: "circuit";
+  readonly waitMs: number;
 }
 
 /** Gave way to more urgent work. */

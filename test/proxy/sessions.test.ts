@@ -260,6 +260,18 @@ test("S1: bytes that others have in memory are told apart from those that are wa
   expect(oldest.bytes).toEqual({ disk: 0, memory: 0, upstream: MiB });
 });
 
+test("a URL that is asked for before it is needed is on the timeline of who will need it", async () => {
+  rig = await startRig({ ...fast(200) });
+  rig.up.resource("song", { size: 5 * MiB });
+  await rig.get("w/song", range(0, 4 * MiB - 1));
+  await rig.up.waitIdle();
+  await rig.restart();
+  rig.hook.reset();
+  assertBytes((await rig.get("w/song")).body, rig.up.bytes("song"));
+  expect(events(await session(), "resolve")[0]).toMatchObject({ reason: "first", ahead: true, ended: "ok" });
+  expect(rig.hook.calls("song")).toHaveLength(1);
+});
+
 test("a change of the variant is on the timeline", async () => {
   rig = await startRig({ signed: true });
   rig.up.resource("song", { size: 2 * MiB, signed: true });
