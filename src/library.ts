@@ -3,8 +3,9 @@ import { dataDirectory } from "./data-directory.ts";
 import type { Clock } from "./data-source/clock.ts";
 import type { Quality } from "./data-source/data-source.ts";
 import type { CatalogueTrack, Resolution, Resolver, ResolveRequest } from "./data-source/resolution.ts";
-import { AfterbayError, ConfigError, isAfterbayError } from "./errors.ts";
+import { ConfigError } from "./errors.ts";
 import { createProxy as assemble, type Logger, type Proxy } from "./proxy.ts";
+import { fromUserError } from "./resolvers/user-error.ts";
 import { validateResolution } from "./resolvers/validate-resolution.ts";
 import { parseSize } from "./sizes.ts";
 import { version } from "./version.ts";
@@ -57,8 +58,6 @@ export type CreateProxyOptions = ProxySettings &
 
 const DEFAULT_CACHE_SIZE = "2G";
 const NAME = /^[a-z][a-z0-9-]*$/;
-/** What a resolver may say of a track. */
-const CODES = ["not-found", "unplayable", "url-refused"] as const;
 
 const silence: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -120,18 +119,10 @@ function resolverOf(source: TrackSource): Resolver {
         // As a method: it may be one of an object that needs its `this`.
         return await source.resolve(id, request);
       } catch (error) {
-        throw asAfterbayError(error);
+        throw fromUserError(error, "The resolver failed");
       }
     },
     ...(source.list === undefined ? {} : { list: async () => (await source.list?.()) ?? [] }),
     ...(hosts === undefined ? {} : { hosts }),
   };
-}
-
-function asAfterbayError(error: unknown): AfterbayError {
-  if (isAfterbayError(error)) return error;
-  const said = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
-  const code = CODES.find((each) => each === said);
-  if (code === undefined) return new AfterbayError("transient", "The resolver failed", { cause: error });
-  return new AfterbayError(code, error instanceof Error ? error.message : "", { cause: error });
 }

@@ -1,14 +1,9 @@
 import { stat } from "node:fs/promises";
 import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { abortable } from "../data-source/aborting.ts";
 import type { CatalogueTrack, Resolution, Resolver, ResolveRequest } from "../data-source/resolution.ts";
-import { abortReason, AfterbayError } from "../errors.ts";
-
-const MAX_MESSAGE_LENGTH = 200;
-
-/** The codes that a module may say of a track; all else it throws is taken for a failure that may pass. */
-const CODES = ["not-found", "unplayable", "url-refused"] as const;
+import { Closing } from "./closing.ts";
+import { fromUserError, presentable } from "./user-error.ts";
 
 /** What was found in a module: nothing in it is known to keep the types of a Resolver. */
 interface Found {
@@ -30,20 +25,18 @@ interface Found {
  */
 export async function createModuleResolver(file: string): Promise<Resolver> {
   const { resolve: ask, list, hosts, maxWindow, close } = judge(file, await load(file));
+  const closing = new Closing();
   return {
-    async resolve(id, request) {
-      if (request.signal.aborted) throw abortReason(request.signal);
-      const answer = guarded(() => ask(id, request)) as Promise<Resolution>;
-      return await abortable(answer, request.signal);
-    },
+    resolve: (id, request) =>
+      closing.run(request.signal, (signal) => guarded(() => ask(id, { ...request, signal })) as Promise<Resolution>),
     ...(list !== undefined && { list: () => guarded(list) as Promise<readonly CatalogueTrack[]> }),
     ...(hosts !== undefined && { hosts }),
     ...(maxWindow !== undefined && { maxWindow }),
-    ...(close !== undefined && {
-      close: async () => {
-        await close();
-      },
-    }),
+    async close() {
+      if (closing.signal.aborted) return;
+      closing.end();
+      await close?.();
+    },
   };
 }
 
@@ -99,21 +92,11 @@ async function guarded(call: () => unknown): Promise<unknown> {
   try {
     return await call();
   } catch (error) {
-    throw asAfterbayError(error);
+    throw fromUserError(error, "The module's resolver failed");
   }
-}
-
-function asAfterbayError(error: unknown): AfterbayError {
-  const said = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
-  const code = CODES.find((each) => each === said);
-  return code === undefined
-    ? new AfterbayError("transient", "The module's resolver failed", { cause: error })
-    : new AfterbayError(code, wordsOf(error), { cause: error });
 }
 
 /** A message in one line, of a length to be shown. */
 function wordsOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : "";
-  const words = message.replace(/[\p{Cc}\p{Cs}]+/gu, " ").trim();
-  return Array.from(words).slice(0, MAX_MESSAGE_LENGTH).join("") || "it says no more";
+  return presentable(error instanceof Error ? error.message : "") || "it says no more";
 }

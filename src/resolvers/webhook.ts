@@ -4,6 +4,7 @@ import { retryAfterMs } from "../data-source/http-answer.ts";
 import type { Resolution, Resolver, ResolveRequest } from "../data-source/resolution.ts";
 import { abortReason, AfterbayError, isAfterbayError } from "../errors.ts";
 import { parseTemplate } from "./template.ts";
+import { presentable } from "./user-error.ts";
 import { validateResolution } from "./validate-resolution.ts";
 
 export interface WebhookOptions {
@@ -13,7 +14,6 @@ export interface WebhookOptions {
 
 const TIMEOUT_MS = 20_000;
 const MAX_BODY_BYTES = 64 * 1024;
-const MAX_MESSAGE_LENGTH = 200;
 /** Frameworks redirect `/resolve` to `/resolve/`; nothing needs more. */
 const MAX_REDIRECTS = 3;
 const UNREACHABLE: ReadonlySet<string> = new Set(["ENOTFOUND", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH", "ENETDOWN"]);
@@ -103,12 +103,6 @@ function gone(text: string): AfterbayError {
   }
   const message = "message" in answer && typeof answer.message === "string" ? presentable(answer.message) : "";
   return new AfterbayError("unplayable", message === "" ? "This track cannot be played" : message, { status: 410 });
-}
-
-/** A message that is shown to users, in terminals too. */
-function presentable(message: string): string {
-  const words = message.replace(/[\p{Cc}\p{Cs}]+/gu, " ").trim();
-  return Array.from(words).slice(0, MAX_MESSAGE_LENGTH).join("");
 }
 
 async function readText(body: Dispatcher.ResponseData["body"]): Promise<string> {

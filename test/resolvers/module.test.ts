@@ -33,7 +33,7 @@ describe("a module's default export", () => {
     for (const kind of ["", "async "]) {
       const resolver = await resolverOf(`export default ${kind}${source};`);
       expect(await resolver.resolve("x", request)).toEqual({ url: "http://h/x/2/forbidden/low" });
-      expect(Object.keys(resolver)).toEqual(["resolve"]);
+      expect(Object.keys(resolver)).toEqual(["resolve", "close"]);
     }
   });
 
