@@ -49,8 +49,8 @@ export function parseTemplate(text: string): Template {
   };
 }
 
-/** RFC 7617. */
-function credentials(url: URL): Record<string, string> {
+/** The header for the user and password that stand in a URL, RFC 7617; none without them. */
+export function credentials(url: URL): Record<string, string> {
   if (url.username === "" && url.password === "") return {};
   const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
   return { authorization: `Basic ${Buffer.from(pair).toString("base64")}` };
