@@ -1,4 +1,5 @@
 import type { Resolver } from "../data-source/resolution.ts";
+import { abortReason } from "../errors.ts";
 import { parseTemplate } from "./template.ts";
 
 /**
@@ -9,6 +10,9 @@ export function createUrlResolver(template: string): Resolver {
   const { host, headers, fill } = parseTemplate(template);
   return {
     hosts: [host],
-    resolve: async (id) => ({ url: fill(id), headers }),
+    async resolve(id, { signal }) {
+      if (signal.aborted) throw abortReason(signal);
+      return { url: fill(id), headers };
+    },
   };
 }

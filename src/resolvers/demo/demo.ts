@@ -25,6 +25,7 @@ export async function createDemo({ now = Date.now, urlLifetimeMs = 6 * HOUR_MS }
   const blocks = createBlocks();
   const origin = await Origin.listen(blocks, signer);
   blocks.warm();
+  let closing: Promise<void> | undefined;
   return {
     hosts: [origin.host],
     async resolve(id, { signal }) {
@@ -43,7 +44,10 @@ export async function createDemo({ now = Date.now, urlLifetimeMs = 6 * HOUR_MS }
       };
     },
     list: async () => PIECES.map(track),
-    close: () => origin.close(),
+    close() {
+      closing ??= origin.close();
+      return closing;
+    },
   };
 }
 
