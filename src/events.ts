@@ -6,7 +6,7 @@ import type { SessionChange } from "./sessions/flight-recorder.ts";
 import type { Playback } from "./sessions/playback.ts";
 import type { Outcome, RequestLog, ServedBytes } from "./sessions/request-log.ts";
 
-/** A player got bytes of a chunk: told once for each chunk and origin within one reading. */
+/** A player got bytes of a chunk, or a prefetch brought them: told once for each chunk and origin within one reading. */
 export interface ChunkEvent {
   /** `source/id`, each part percent-encoded. */
   readonly key: string;

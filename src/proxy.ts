@@ -163,6 +163,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     root: dir.root,
     clock,
     healBudget: options.healBudget ?? DEFAULT_HEAL_BUDGET,
+    onChunk: ({ source, id }, index) => events.emit("chunk", { key: trackKey(source, id), index, from: "upstream" }),
     ...(options.background === undefined ? {} : { background: options.background }),
     onProgress: ({ key, part, ...progress }) =>
       events.emit("prefetch", {

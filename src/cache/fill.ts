@@ -1,4 +1,5 @@
 import { deferred } from "../data-source/aborting.ts";
+import type { Clock } from "../data-source/clock.ts";
 import {
   type Admission,
   type DataSource,
@@ -14,6 +15,7 @@ import {
   type Window,
 } from "../data-source/data-source.ts";
 import { Need } from "../data-source/need.ts";
+import { PauseWatch } from "../data-source/pause-watch.ts";
 import { abortReason, isAfterbayError } from "../errors.ts";
 import type { LiveVariant } from "./live-variant.ts";
 import { PieceWriter } from "./piece-writer.ts";
@@ -26,8 +28,8 @@ const RUN_ON = 512 * KiB;
 const MAX_PENDING = 1 * MiB;
 /** What is fetched of a track of which nothing but the size is wanted, bytes. */
 const SIZE_PROBE = 64 * KiB;
-/** Later windows are cut in the first pause of this length (ms), or after this many bytes. */
-const PAUSE_MS = 3;
+/** What is not finished is cut in the first pause, at the latest after so long (ms); of playback, after this many bytes. */
+const PAUSE_WITHIN_MS = 200;
 const IN_FLIGHT = 64 * KiB;
 /** Bytes kept in memory behind the edge although they are stored, for readers that follow closely. */
 const TAIL = 128 * KiB;
@@ -85,6 +87,7 @@ export class Fill {
   #idle = false;
   #window: Window | undefined;
   #accepted = 0;
+  readonly #pauses: PauseWatch;
   /** Oldest first, without gaps, up to `position`. */
   #memory: { readonly start: number; readonly bytes: Uint8Array }[] = [];
   #memoryBytes = 0;
@@ -93,10 +96,10 @@ export class Fill {
   /** Resolved whenever readers or storage move. */
   #moved = deferred();
 
-  /** `now` is monotonic ms. */
-  constructor(start: FillStart, now: () => number) {
+  constructor(start: FillStart, clock: Pick<Clock, "now" | "after">) {
     this.start = start;
-    this.need = new Need(now);
+    this.need = new Need(() => clock.now());
+    this.#pauses = new PauseWatch((ms, act) => clock.after(ms, act));
     this.position = start.position;
   }
 
@@ -130,7 +133,9 @@ export class Fill {
       admit: (window) => this.#admit(window),
       urgent: () => this.#variant?.isWaitedFor(this) ?? true,
     };
-    return await upstream.open(spec, { signal: this.#controller.signal });
+    const opened = await upstream.open(spec, { signal: this.#controller.signal });
+    this.#pauses.came();
+    return opened;
   }
 
   /** Takes what {@link open} gave and runs until the hole is filled, nobody wants more, or it fails. Never rejects. */
@@ -151,10 +156,13 @@ export class Fill {
     );
     let failure: unknown;
     try {
+      this.#pauses.waits();
       for await (const chunk of opened.body) {
+        this.#pauses.came();
         this.#accept(chunk);
         if (this.position >= this.#limit()) break;
         while (this.#isAhead() && !this.signal.aborted) await this.#moved.promise;
+        this.#pauses.waits();
       }
       const whole = !opened.ranged && this.position < this.#limit();
       if (variant.size === undefined && whole) {
@@ -178,6 +186,11 @@ export class Fill {
   stop(reason: Error): void {
     this.#controller.abort(reason);
     this.wake();
+  }
+
+  /** True while nobody follows it. */
+  get isUnread(): boolean {
+    return this.#variant?.levelFor(this) === undefined;
   }
 
   /** Ends it if it never had a reader: a HEAD wanted its headers only. */
@@ -234,32 +247,35 @@ export class Fill {
     moved.resolve();
   }
 
+  /** Ends it where nothing of what was sent is lost, unless someone wants it by then. */
+  stopInPause(isUnwanted: () => boolean): void {
+    this.#pauses.cutSoon(() => {
+      if (!this.ended && isUnwanted()) this.stop(unwanted());
+    }, PAUSE_WITHIN_MS);
+  }
+
   /** The last reader left: finish what is cheap to finish. */
   #runOn(leaving: LeavingReader): void {
     const variant = this.#variant as LiveVariant;
     const nothingCame = this.#accepted === 0 && leaving.received === 0;
-    if (!leaving.patient && (nothingCame || variant.dataSaver)) {
-      this.stop(new DOMException("Nobody wants these bytes any more", "AbortError"));
+    const isPrefetch = this.urgency.level !== Priority.playback;
+    if (!leaving.patient && !isPrefetch && (nothingCame || variant.dataSaver)) {
+      this.stop(unwanted());
       return;
     }
+    const rest = (this.#window?.end ?? Number.POSITIVE_INFINITY) - leaving.position;
     // The first window is what a player probes with and comes back to; a later one may be larger than all it played.
-    const cheap = this.#windows <= 1 || this.sequential || leaving.patient;
-    const farthest = cheap ? leaving.position + RUN_ON : this.position + IN_FLIGHT;
-    this.#runOnEnd = Math.min(this.#window?.end ?? Number.POSITIVE_INFINITY, farthest);
-    this.urgency.level = Priority.abandoned;
-    if (!cheap) this.#stopInPause();
+    // What a wish list let go of may be wished for again soon.
+    const cheap = isPrefetch ? rest <= RUN_ON && !nothingCame : this.#windows <= 1;
+    const finishes = ((cheap || this.sequential) && !variant.dataSaver) || leaving.patient;
+    const inFlight = isPrefetch ? Number.POSITIVE_INFINITY : IN_FLIGHT;
+    const farthest = finishes ? leaving.position + RUN_ON : this.position + inFlight;
+    this.#runOnEnd = Math.min(this.#window?.end ?? Number.MAX_SAFE_INTEGER, farthest);
+    // Prefetch goes on giving way to playback; and what gives way here has ended.
+    this.urgency.level = isPrefetch ? Priority.background : Priority.abandoned;
+    if (!finishes) this.stopInPause(() => this.#runOnEnd !== Number.POSITIVE_INFINITY);
     // What is asked for already and would end here ends by itself.
-    if (this.position >= this.#runOnEnd) this.stop(new DOMException("Nobody wants these bytes any more", "AbortError"));
-  }
-
-  /** Ends the request when what was sent already has arrived, so that none of it is fetched a second time. */
-  #stopInPause(): void {
-    const at = this.position;
-    this.#variant?.after(PAUSE_MS, () => {
-      if (this.ended || this.#runOnEnd === Number.POSITIVE_INFINITY) return;
-      if (this.position > at) this.#stopInPause();
-      else this.stop(new DOMException("Nobody wants these bytes any more", "AbortError"));
-    });
+    if (this.position >= this.#runOnEnd) this.stop(unwanted());
   }
 
   async #admit(window: Window): Promise<Admission> {
@@ -334,6 +350,10 @@ export class Fill {
       this.#memoryBytes -= entry.bytes.length;
     }
   }
+}
+
+function unwanted(): DOMException {
+  return new DOMException("Nobody wants these bytes any more", "AbortError");
 }
 
 /** True if `error` only says that the work was no longer wanted. */

@@ -382,7 +382,7 @@ export class LiveVariant {
     const { quality } = this.#options;
     const start = this.unnamed ? this.#resumePoint(position) : position;
     const about = { source, id, position: start, ...(quality === undefined ? {} : { quality }) };
-    const fill = new Fill(about, () => this.#hooks.now());
+    const fill = new Fill(about, this.#hooks);
     fill.attach(this);
     fill.urgency.level = level;
     fill.sequential = this.unnamed;

@@ -51,8 +51,7 @@ export class Openings {
       opening.waiting -= 1;
       // A client that was told to wait no longer may come back for what is on its way.
       const patient = isAfterbayError(want.signal.reason, "upstream-timeout");
-      if (opening.waiting === 0 && !opening.done && !patient)
-        opening.fill.stop(new DOMException("Nobody waits for this track", "AbortError"));
+      if (opening.waiting === 0 && !opening.done && !patient) this.#abandon(opening);
     }
   }
 
@@ -64,6 +63,14 @@ export class Openings {
   /** Ends all. */
   stop(reason: Error): void {
     for (const opening of this.#running.values()) opening.fill.stop(reason);
+  }
+
+  #abandon(opening: Opening): void {
+    const { fill } = opening;
+    if (fill.urgency.level === Priority.playback)
+      fill.stop(new DOMException("Nobody waits for this track", "AbortError"));
+    // What was fetched ahead, and has been sent, is kept.
+    else fill.stopInPause(() => opening.waiting === 0 && fill.isUnread);
   }
 
   #join(want: Want): Opening {
@@ -94,7 +101,7 @@ export class Openings {
 
   #firstFill({ source, id, quality, level, sizeOnly, onFollow }: Want, position: number): Fill {
     const { clock } = this.#options;
-    const fill = new Fill({ source, id, position, ...(quality === undefined ? {} : { quality }) }, () => clock.now());
+    const fill = new Fill({ source, id, position, ...(quality === undefined ? {} : { quality }) }, clock);
     fill.urgency.level = level ?? Priority.playback;
     if (sizeOnly === true) fill.probeSize();
     fill.follow(onFollow);

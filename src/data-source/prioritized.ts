@@ -4,10 +4,13 @@ import { type Clock, systemClock } from "./clock.ts";
 import { type DataSource, type DataSpec, type Opened, Priority, Urgency } from "./data-source.ts";
 import { withBody } from "./opened.ts";
 import { openResuming } from "./resuming.ts";
+import { PauseWatch } from "./pause-watch.ts";
 import type { Applicant, Scheduler } from "./scheduler.ts";
 
 /** An upstream goes on sending until it notices that a request was cut: its place is given to nobody before, ms. */
 const NOTICE_MS = 10;
+/** Prefetch that is to give way waits no longer for a pause in which nothing is lost, ms. */
+const GIVE_WAY_MS = 80;
 /** Waits for a place that are worth telling of, ms. */
 const NOTABLE_MS = 2;
 
@@ -41,6 +44,7 @@ async function openYielding(
 ): Promise<Opened> {
   const { controller, unlink } = linkedController(signal);
   const urgency = spec.urgency ?? new Urgency(Priority.playback);
+  const watch = new PauseWatch((ms, act) => clock.after(ms, act));
   const admitted: DataSpec = {
     ...spec,
     async admit(window, windowSignal) {
@@ -48,14 +52,19 @@ async function openYielding(
       const demand = await spec.admit?.(window, windowSignal);
       if (demand?.end !== undefined && demand.end <= window.start) return demand;
       let over = false;
+      const preempt = (): void => {
+        // A request that is over and holds its place only until that is noticed must not take the next one along.
+        if (!over) controller.abort(new AfterbayError("preempted", "More urgent work came"));
+      };
       const applicant: Applicant = {
         source: spec.source,
         id: spec.id,
         urgency,
-        preempt: () => {
-          // A request that is over and holds its place only until that is noticed must not take the next one along.
-          if (!over) controller.abort(new AfterbayError("preempted", "More urgent work came"));
-        },
+        preempt,
+        giveWay: () =>
+          void watch.cutSoon(() => {
+            if (urgency.level !== Priority.playback) preempt();
+          }, GIVE_WAY_MS),
       };
       const began = spec.need.now();
       const waited = (): void => {
@@ -84,9 +93,15 @@ async function openYielding(
   };
   try {
     const opened = await upstream.open(admitted, { signal: controller.signal });
+    watch.came();
     async function* body(): AsyncGenerator<Uint8Array> {
       try {
-        yield* opened.body;
+        watch.waits();
+        for await (const chunk of opened.body) {
+          watch.came();
+          yield chunk;
+          watch.waits();
+        }
       } finally {
         unlink();
       }

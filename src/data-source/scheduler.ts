@@ -5,14 +5,22 @@ import { Priority, type TrackKey, type Urgency } from "./data-source.ts";
 /** Upstream requests at once. */
 const PER_TRACK = 2;
 const PER_SOURCE = 6;
+/** Of which prefetch takes this many: playback that begins finds a place at once. */
+const PREFETCH_PER_SOURCE = 4;
 /** Playback asks for its next window within this time: prefetch that began in between would be cut at once. */
 const PAUSE_MS = 50;
 
 /** Work that wants to make one upstream request. */
 export interface Applicant extends TrackKey {
   readonly urgency: Urgency;
-  /** Called when more urgent work needs this one's place: it must end its request and release. */
+  /** Called when playback needs this one's place: it must end its request and release. */
   readonly preempt: () => void;
+  /** The same, but within 100 ms: where what is on its way can arrive first. */
+  readonly giveWay: () => void;
+}
+
+function placesOf({ urgency }: Applicant): number {
+  return urgency.level === Priority.playback ? PER_SOURCE : PREFETCH_PER_SOURCE;
 }
 
 interface Waiting {
@@ -27,6 +35,7 @@ interface Waiting {
  */
 export class Scheduler {
   readonly #active = new Set<Applicant>();
+  readonly #leaving = new WeakSet<Applicant>();
   readonly #preempted = new WeakSet<Applicant>();
   readonly #clock: Clock;
   #waiting: Waiting[] = [];
@@ -111,15 +120,18 @@ export class Scheduler {
   }
 
   #hasPlace(applicant: Applicant): boolean {
-    return this.#onTrack(applicant).length < PER_TRACK && this.#onSource(applicant).length < PER_SOURCE;
+    return this.#onTrack(applicant).length < PER_TRACK && this.#onSource(applicant).length < placesOf(applicant);
   }
 
   #makePlace(applicant: Applicant): void {
     const rivals = this.#onTrack(applicant).length >= PER_TRACK ? this.#onTrack(applicant) : this.#onSource(applicant);
-    const leaving = rivals.some((rival) => this.#preempted.has(rival));
-    if (leaving) return;
+    const isPlayback = applicant.urgency.level === Priority.playback;
+    const gone = isPlayback ? this.#preempted : this.#leaving;
+    if (rivals.some((rival) => gone.has(rival))) return;
     const least = rivals.reduce((a, b) => (b.urgency.level > a.urgency.level ? b : a));
-    if (least.urgency.level > applicant.urgency.level) this.#preempt(least);
+    if (least.urgency.level <= applicant.urgency.level) return;
+    if (isPlayback) this.#preempt(least);
+    else this.#askToLeave(least);
   }
 
   /** Running prefetch gives way as soon as playback runs or waits. */
@@ -127,12 +139,22 @@ export class Scheduler {
     const all = [...this.#active, ...this.#waiting.map((waiting) => waiting.applicant)];
     if (!all.some((one) => one.urgency.level === Priority.playback)) return;
     for (const one of this.#active) {
-      if (one.urgency.level > Priority.playback && one.urgency.level < Priority.abandoned) this.#preempt(one);
+      const { level } = one.urgency;
+      // What playback has joined may stay, and be asked another time.
+      if (level === Priority.playback) this.#leaving.delete(one);
+      else if (level < Priority.abandoned) this.#askToLeave(one);
     }
+  }
+
+  #askToLeave(applicant: Applicant): void {
+    if (this.#leaving.has(applicant)) return;
+    this.#leaving.add(applicant);
+    applicant.giveWay();
   }
 
   #preempt(applicant: Applicant): void {
     if (this.#preempted.has(applicant)) return;
+    this.#leaving.add(applicant);
     this.#preempted.add(applicant);
     applicant.preempt();
   }

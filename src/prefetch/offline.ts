@@ -7,7 +7,7 @@ import { AfterbayError, abortReason } from "../errors.ts";
 import { Pins } from "./pins.ts";
 import { Prefetcher, type PrefetcherOptions } from "./prefetcher.ts";
 
-export interface OfflineOptions {
+export interface OfflineOptions extends Pick<PrefetcherOptions, "onProgress" | "onChunk"> {
   /** The folder of the cache's files. */
   readonly root: string;
   readonly clock: Clock;
@@ -15,7 +15,6 @@ export interface OfflineOptions {
   readonly healBudget: number;
   /** False: fetches only what wish lists name, so that a command that looks downloads nothing. Default true. */
   readonly background?: boolean;
-  readonly onProgress?: PrefetcherOptions["onProgress"];
 }
 
 const DAY_MS = 24 * 3_600_000;
@@ -40,18 +39,19 @@ export class Offline {
 
   /** Begins; what was pinned and is not whole goes on. */
   async start(cache: TrackCache): Promise<void> {
+    const { clock, background = true, onProgress, onChunk } = this.#options;
     await this.pins.load();
     this.#cache = cache;
-    const { onProgress } = this.#options;
     this.#prefetcher = new Prefetcher({
       cache,
-      clock: this.#options.clock,
-      pinned: () => (this.#options.background === false ? [] : this.pins.all()),
+      clock,
+      pinned: () => (background ? this.pins.all() : []),
       tails: () => (this.#mayHeal() ? this.#tails.values() : []),
       onTail: (bytes) => {
         this.#healedBytes += bytes;
       },
       ...(onProgress === undefined ? {} : { onProgress }),
+      ...(onChunk === undefined ? {} : { onChunk }),
     });
     this.#prefetcher.update();
   }

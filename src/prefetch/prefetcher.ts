@@ -16,6 +16,8 @@ export interface PrefetcherOptions {
   readonly onTail?: (bytes: number) => void;
   /** Told when the fetch of a part of a track begins, and how it ended. */
   readonly onProgress?: (progress: PrefetchProgress) => void;
+  /** Told of each chunk of a track of which bytes come: once for each hole that is filled. */
+  readonly onChunk?: (key: TrackKey, index: number) => void;
 }
 
 /** What became of one part of a track. */
@@ -47,8 +49,10 @@ const PAUSE_MS = 5000;
 const FINAL = ["not-found", "unplayable", "bad-request", "no-space"] as const;
 
 interface Running {
-  readonly job: Job;
+  job: Job;
   readonly controller: AbortController;
+  /** Makes what runs as urgent as its job is now. */
+  onLevel: () => void;
 }
 
 interface Failure {
@@ -162,9 +166,10 @@ export class Prefetcher {
     if (this.#closed) return;
     const { clock, pinned, tails } = this.#options;
     this.#jobs = plan(this.#lists.values(), pinned(), tails());
-    for (const [name, { controller, job }] of this.#running) {
+    for (const [name, running] of this.#running) {
       const wanted = this.#jobs.get(name);
-      if (wanted === undefined || wanted.level !== job.level) controller.abort(cancelled());
+      if (wanted === undefined) running.controller.abort(cancelled());
+      else this.#rejob(running, wanted);
     }
     for (const done of this.#done) if (!this.#jobs.has(done)) this.#done.delete(done);
     const now = clock.now();
@@ -195,13 +200,21 @@ export class Prefetcher {
     if (wakeAt !== Number.POSITIVE_INFINITY) this.#timer = clock.after(wakeAt - now, () => this.update());
   }
 
+  /** Wanted for another reason now: it goes on. */
+  #rejob(running: Running, job: Job): void {
+    const { level } = running.job;
+    running.job = job;
+    if (job.level !== level) running.onLevel();
+  }
+
   #start(name: string, job: Job): void {
     const controller = new AbortController();
-    this.#running.set(name, { job, controller });
+    const running: Running = { job, controller, onLevel() {} };
+    this.#running.set(name, running);
     const tell = (state: PrefetchProgress["state"], code?: string): void =>
       this.#options.onProgress?.({ key: job.key, part: job.part, state, ...(code === undefined ? {} : { code }) });
     tell("fetching");
-    this.#fetch(job, controller.signal)
+    this.#fetch(running)
       .then(
         () => {
           this.#done.add(name);
@@ -217,6 +230,17 @@ export class Prefetcher {
         this.#running.delete(name);
         this.update();
       });
+  }
+
+  /** Tells of bytes [start, end) that came. `told` is the last chunk that was told of, before and after. */
+  #tell({ key, heals }: Job, start: number, end: number, told: number): number {
+    const { onTail, onChunk } = this.#options;
+    if (heals) onTail?.(end - start);
+    const last = Math.floor((end - 1) / CHUNK_SIZE);
+    for (let index = Math.max(Math.floor(start / CHUNK_SIZE), told + 1); index <= last; index += 1) {
+      onChunk?.(key, index);
+    }
+    return last;
   }
 
   /** The code of what failed. */
@@ -235,10 +259,12 @@ export class Prefetcher {
     return code;
   }
 
-  async #fetch({ key, part, level, heals }: Job, signal: AbortSignal): Promise<void> {
-    const { cache, onTail } = this.#options;
+  async #fetch(running: Running): Promise<void> {
+    const { cache } = this.#options;
+    const { key, part } = running.job;
     if (cache.find(key)?.complete === true) return;
-    const track = await cache.enter({ ...key, position: 0, level, signal });
+    const { signal } = running.controller;
+    const track = await cache.enter({ ...key, position: 0, level: running.job.level, signal });
     try {
       const { variant } = track;
       const end = Math.min(
@@ -253,8 +279,16 @@ export class Prefetcher {
           throw new AfterbayError("no-space", "The cache's budget does not hold this track");
         }
         const reader = track.read(hole.start, Math.min(hole.end, end));
+        running.onLevel = () => {
+          reader.level = running.job.level;
+          variant.onReaderWaits();
+        };
+        running.onLevel();
         try {
-          for await (const bytes of reader) if (heals) onTail?.(bytes.length);
+          let told = -1;
+          for await (const bytes of reader) {
+            told = this.#tell(running.job, reader.position - bytes.length, reader.position, told);
+          }
         } finally {
           reader.close();
         }

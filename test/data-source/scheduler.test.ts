@@ -17,7 +17,9 @@ interface Job {
   readonly urgency: Urgency;
   readonly abort: AbortController;
   release?: () => void;
+  /** Told to end, at once or in a pause. */
   preempted: boolean;
+  asked?: "at once" | "in a pause";
   failed?: unknown;
 }
 
@@ -31,6 +33,11 @@ function apply(scheduler: Scheduler, id: string, level: Priority = Priority.play
     urgency: job.urgency,
     preempt: () => {
       job.preempted = true;
+      job.asked = "at once";
+    },
+    giveWay: () => {
+      job.preempted = true;
+      job.asked = "in a pause";
     },
   };
   scheduler.acquire(applicant, job.abort.signal).then(
@@ -89,7 +96,7 @@ describe("places", () => {
     const late = new AbortController();
     late.abort(reason);
     await expect(
-      scheduler.acquire({ id: "a", source: "s", urgency: new Urgency(0), preempt() {} }, late.signal),
+      scheduler.acquire({ id: "a", source: "s", urgency: new Urgency(0), preempt() {}, giveWay() {} }, late.signal),
     ).rejects.toBe(reason);
     expect(scheduler.counts).toEqual({ active: 2, waiting: 0 });
   });
@@ -148,6 +155,45 @@ describe("priorities", () => {
     expect(running([again])).toEqual([false]);
     await clock.advance(1);
     expect(running([again])).toEqual([true]);
+  });
+
+  test("prefetch leaves two places to playback, and gives way to it in a pause", async () => {
+    const scheduler = new Scheduler(clock);
+    const heads = ["a", "b", "c", "d", "e"].map((id) => apply(scheduler, id, Priority.head));
+    await settle();
+    expect(running(heads)).toEqual([true, true, true, true, false]);
+    const playback = apply(scheduler, "x");
+    await settle();
+    expect(running([playback])).toEqual([true]);
+    expect(heads.map(({ asked }) => asked)).toEqual([...Array<string>(4).fill("in a pause"), undefined]);
+  });
+
+  test("what playback needs the place of ends at once; what prefetch does, in a pause", async () => {
+    const scheduler = new Scheduler(clock);
+    const [left, other] = ["a", "b"].map(() => apply(scheduler, "a", Priority.background));
+    await settle();
+    const body = apply(scheduler, "a", Priority.body);
+    await settle();
+    expect([left?.asked, other?.asked, running([body])]).toEqual(["in a pause", undefined, [false]]);
+    const playback = apply(scheduler, "a");
+    await settle();
+    expect([left?.asked, other?.asked, running([playback])]).toEqual(["at once", "in a pause", [false]]);
+    left?.release?.();
+    await settle();
+    expect(running([playback])).toEqual([true]);
+  });
+
+  test("what playback joined and left again is asked again to give way", async () => {
+    const scheduler = new Scheduler(clock);
+    const head = apply(scheduler, "a", Priority.head);
+    const playback = apply(scheduler, "b");
+    await settle();
+    expect(head.asked).toBe("in a pause");
+    head.urgency.level = Priority.playback;
+    delete head.asked;
+    head.urgency.level = Priority.head;
+    await settle();
+    expect([head.asked, running([playback])]).toEqual(["in a pause", [true]]);
   });
 
   test("bodies wait for heads, but are not ended for them", async () => {
