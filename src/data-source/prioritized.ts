@@ -61,10 +61,11 @@ async function openYielding(
         id: spec.id,
         urgency,
         preempt,
-        giveWay: () =>
-          void watch.cutSoon(() => {
+        giveWay: () => {
+          watch.cutSoon(() => {
             if (urgency.level !== Priority.playback) preempt();
-          }, GIVE_WAY_MS),
+          }, GIVE_WAY_MS);
+        },
       };
       const began = spec.need.now();
       const waited = (): void => {

@@ -44,10 +44,10 @@ test("S4: a list replaced 50 times in 5 s while tracks play: first bytes unmoved
 
   for (const id of ["song", ...Array.from({ length: TRACKS }, (_, n) => `t${n}`)]) rig.up.resource(id, { size: SIZE });
   const song = rig.get("song", { rate: 400_000, headers: { range: "bytes=0-1999999" } });
-  let isOver = false;
+  const over = new AbortController();
   const skipping = (async () => {
     const times: number[] = [];
-    for (let n = 0; !isOver; n += 1) {
+    for (let n = 0; !over.signal.aborted; n += 1) {
       await delay(900);
       times.push(...(await skipAndSeek(`skip${n}`, MiB + below(2 * MiB))));
     }
@@ -58,7 +58,7 @@ test("S4: a list replaced 50 times in 5 s while tracks play: first bytes unmoved
     await wish(Array.from({ length: 3 + below(18) }, () => `t${below(TRACKS)}`));
     await delay(started + 100 - performance.now());
   }
-  isOver = true;
+  over.abort();
   const busy = await skipping;
   await wish([]);
   assertBytes((await song).body, rig.up.bytes("song", 0, 2_000_000));
