@@ -7,3 +7,6 @@ export type { Asked, Conditions, Rule } from "./upstream/script.ts";
 export { startUpstream, type Upstream, type UpstreamOptions } from "./upstream/server.ts";
 export type { UrlLimits } from "./upstream/urls.ts";
 export type { Resolution, Webhook, WebhookAnswer, WebhookCall, WebhookOptions } from "./upstream/webhook.ts";
+export { builtIn } from "./built-in/script.ts";
+export { type Chaos, type ChaosOptions, startChaos } from "./chaos.ts";
+export type { ChaosTrack } from "./control.ts";

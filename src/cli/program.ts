@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { cacheCommands } from "./cache/commands.ts";
+import { chaos } from "./chaos.ts";
 import { addCommand, type CommandSpec } from "./command.ts";
 import { Interrupted } from "./interruptible.ts";
 import type { Io } from "./io.ts";
@@ -32,7 +33,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     .exitOverride()
     .version(version);
 
-  for (const command of [serveCommand, prefetch]) addCommand(program, command, io);
+  for (const command of [serveCommand, prefetch, chaos]) addCommand(program, command, io);
   const cache = program.command("cache").description("see and change what is kept").version(version);
   for (const command of cacheCommands) addCommand(cache, command, io);
 

@@ -1,3 +1,5 @@
+import type { Version } from "./bytes.ts";
+
 /**
  * Where a response is disturbed: instead of the headers, after so many bytes of its body, or where its body reaches an
  * offset of the resource (never, if it does not).
@@ -9,6 +11,12 @@ export interface Behaviour {
   // Before the answer
   /** Milliseconds before the headers. */
   readonly latency?: number;
+
+  // Another resource
+  /** The file has changed: other bytes, another ETag, and the same length unless `size` says otherwise. */
+  readonly version?: Version;
+  /** The file has another length, in bytes. */
+  readonly size?: number;
 
   // Another answer
   /** A short text with this status; 200 and 206 only replace the status of the proper answer. */
@@ -72,9 +80,12 @@ export interface Behaviour {
 export interface Redirect {
   /** 301, 302 (default), 303, 307 or 308. */
   readonly status?: number;
-  /** Where to: a URL. Default: this server. */
+  /**
+   * Where to: a URL; `elsewhere` for the same path on another port of this machine, the next one each time. Default:
+   * this server.
+   */
   readonly to?: string;
-  /** How many redirects in a row lead to the resource, on this server. Default 1. */
+  /** How many redirects in a row lead to the resource, on this server. Default 1; of no use with `to`. */
   readonly chain?: number;
   /** It never ends. */
   readonly loop?: true;

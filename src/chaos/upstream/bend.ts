@@ -1,4 +1,4 @@
-import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
+import { brotliCompressSync, constants, deflateSync, gzipSync } from "node:zlib";
 import {
   type Answer,
   contentRange,
@@ -97,6 +97,13 @@ function surplusOf({ surplus = 0 }: Behaviour): { bytes: number; counted: "lengt
   return typeof surplus === "number" ? { bytes: surplus, counted: "length" } : surplus;
 }
 
+const CODERS = {
+  gzip: (bytes: Uint8Array) => gzipSync(bytes, { level: 1 }),
+  deflate: (bytes: Uint8Array) => deflateSync(bytes, { level: 1 }),
+  // The default takes seconds for a MiB, in which nobody else is answered.
+  br: (bytes: Uint8Array) => brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }),
+};
+
 /** The same bytes in other wrapping. */
 function reframed(answer: Answer, resource: Resource, { encode, multipart }: Behaviour): Answer {
   const { "content-range": label, "content-type": type, ...rest } = answer.headers;
@@ -111,8 +118,7 @@ function reframed(answer: Answer, resource: Resource, { encode, multipart }: Beh
     };
   }
   if (encode === undefined || !stretch) return answer;
-  const code = { gzip: gzipSync, br: brotliCompressSync, deflate: deflateSync }[encode];
-  const encoded = code(resource.bytes(stretch.start, stretch.end));
+  const encoded = CODERS[encode](resource.bytes(stretch.start, stretch.end));
   return { ...answer, headers: { ...answer.headers, "content-encoding": encode }, body: [encoded] };
 }
 

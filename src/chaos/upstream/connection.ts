@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { setTimeout } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 
 /** The head of a request. */
 export interface Head {
@@ -57,22 +57,30 @@ export class Exchange {
   }
 }
 
-/** A reset discards what the kernel still has to deliver; 20 ms let a client that reads have it all. */
+/**
+ * A reset discards what the kernel still has to deliver; 20 ms let a client that reads have it all. One in this process
+ * reads between two turns of the event loop, however late a busy machine comes to them.
+ */
 async function untilDelivered(): Promise<void> {
   await setTimeout(20);
+  for (let turn = 0; turn < 10; turn++) await setImmediate();
 }
 
 function titleCase(name: string): string {
   return name.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase()).replace("Etag", "ETag");
 }
 
-/** Reads requests off a socket, one after the other, and closes it when `answer` or the client says so. */
+/**
+ * Reads requests off a socket, one after the other, and closes it when `answer` or the client says so. What is no
+ * request is answered with 400 or 431; `onFault` is told what `answer` threw while the client was there.
+ */
 export function serveConnection(
   socket: Socket,
   answer: (head: Head, exchange: Exchange) => Promise<void>,
   onFault: (error: unknown) => void,
 ): void {
   let received = Buffer.alloc(0);
+  /** Bytes of a request's body still to be dropped. */
   let skip = 0;
   let current: AbortController | undefined;
 
@@ -80,21 +88,28 @@ export function serveConnection(
     const skipped = Math.min(skip, received.length);
     received = received.subarray(skipped);
     skip -= skipped;
-    const end = received.indexOf(HEAD_END);
+    // Requests sent ahead wait in the kernel.
+    if (received.length > MAX_HEAD) socket.pause();
     if (current || skip > 0 || !socket.writable) return;
-    if (end < 0) {
-      if (received.length > MAX_HEAD) socket.destroy();
-      return;
-    }
-    const lines = received.toString("latin1", 0, end).split("\r\n");
+    const end = received.indexOf(HEAD_END);
+    if (end < 0 ? received.length > MAX_HEAD : end > MAX_HEAD) return refuse(431);
+    if (end < 0) return;
+    const request = parseHead(received.toString("latin1", 0, end));
+    if (!request) return refuse(400);
     received = received.subarray(end + HEAD_END.length);
-    const [method = "", path = "", protocol = ""] = lines[0]?.split(" ") ?? [];
-    const headers = Object.fromEntries(lines.slice(1).map(headerLine));
-    skip = Number(headers["content-length"] ?? 0);
-    void serve({ method, path, headers }, protocol === "HTTP/1.1" && headers["connection"]?.toLowerCase() !== "close");
+    skip = request.bodyLength;
+    socket.resume();
+    void serve(request);
   };
 
-  const serve = async (head: Head, keepAlive: boolean) => {
+  const refuse = (status: 400 | 431) => {
+    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+    received = Buffer.alloc(0);
+    // A client that goes on sending is not listened to.
+    socket.resume();
+  };
+
+  const serve = async ({ head, keepAlive }: ParsedHead) => {
     current = new AbortController();
     const exchange = new Exchange(socket, current.signal, keepAlive);
     try {
@@ -111,6 +126,7 @@ export function serveConnection(
 
   const gone = () => current?.abort(new Error("The client went away"));
   socket.on("data", (bytes: Buffer) => {
+    if (!socket.writable) return;
     received = Buffer.concat([received, bytes]);
     next();
   });
@@ -120,6 +136,27 @@ export function serveConnection(
   });
   socket.on("close", gone);
   socket.on("error", gone);
+}
+
+interface ParsedHead {
+  readonly head: Head;
+  readonly keepAlive: boolean;
+  /** Bytes. */
+  readonly bodyLength: number;
+}
+
+/** RFC 9112, as far as an upstream needs it; undefined for what cannot be answered. */
+function parseHead(text: string): ParsedHead | undefined {
+  const [first = "", ...lines] = text.split("\r\n");
+  const [, method = "", path = "", minor = ""] =
+    /^([!#$%&'*+.^_`|~\w-]+) (\/[^\s]*) HTTP\/1\.([01])$/.exec(first) ?? [];
+  if (path === "" || lines.some((line) => !/^[^\s:]+:/.test(line))) return undefined;
+  const headers = Object.fromEntries(lines.map(headerLine));
+  const length = headers["content-length"] ?? "0";
+  // Nobody has a reason to send an upstream a body in chunks.
+  if (!/^\d{1,15}$/.test(length) || headers["transfer-encoding"] !== undefined) return undefined;
+  const keepAlive = minor === "1" && headers["connection"]?.toLowerCase() !== "close";
+  return { head: { method, path, headers }, keepAlive, bodyLength: Number(length) };
 }
 
 function headerLine(line: string): [string, string] {

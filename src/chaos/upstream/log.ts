@@ -1,6 +1,6 @@
 import type { Version } from "./bytes.ts";
 import { unlessAborted } from "./clock.ts";
-import { type Stretch, unionSize } from "./range.ts";
+import { cover, type Stretch } from "./range.ts";
 
 export interface LoggedRequest {
   /** Counts from 1 over the server's life. */
@@ -27,14 +27,32 @@ export interface LoggedRequest {
   endedAt: number | undefined;
   /** `aborted`: the client went away; `cut`: the script ended it. */
   outcome: "live" | "completed" | "aborted" | "cut";
+  /** The fields of the behaviour that was asked for, whether or not this answer came as far as they say. */
+  faults: readonly string[];
 }
+
+interface Sums {
+  requests: number;
+  bytes: number;
+  /** What was sent of each version. */
+  readonly covered: Map<Version, Stretch[]>;
+}
+
+/** How many requests are remembered; counters go on. */
+const KEPT = 20_000;
 
 /** What was asked and sent since the start or the last `reset`. */
 export class RequestLog {
   readonly #live = new Map<string, { now: number; max: number }>();
+  readonly #sent = new Map<string, Sums>();
   readonly #idle = new Set<() => void>();
   #entries: LoggedRequest[] = [];
   #numbers = 0;
+
+  /** 0 before the first request. */
+  get lastNumber(): number {
+    return this.#numbers;
+  }
 
   begin(
     entry: Pick<LoggedRequest, "connection" | "resource" | "method" | "path" | "headers" | "startedAt">,
@@ -49,8 +67,11 @@ export class RequestLog {
       bytesSent: 0,
       endedAt: undefined,
       outcome: "live",
+      faults: [],
     };
     this.#entries.push(logged);
+    if (this.#entries.length > KEPT * 1.1) this.#entries = this.#entries.slice(-KEPT);
+    this.#of(entry.resource).requests++;
     this.#count(entry.resource, 1);
     this.#count(ALL, 1);
     return logged;
@@ -70,20 +91,31 @@ export class RequestLog {
     return resource === undefined ? this.#entries : this.#entries.filter((entry) => entry.resource === resource);
   }
 
+  /** Counts bytes of a resource from `logged.start` on, where the body is of it. */
+  sent(logged: LoggedRequest, count: number): void {
+    const { resource, version, start, bytesSent } = logged;
+    logged.bytesSent += count;
+    const sums = this.#of(resource);
+    sums.bytes += count;
+    if (start === undefined || version === undefined) return;
+    const at = start + bytesSent;
+    sums.covered.set(version, cover(sums.covered.get(version) ?? [], { start: at, end: at + count }));
+  }
+
+  count(resource?: string): number {
+    return this.#sum(resource, ({ requests }) => requests);
+  }
+
   bytesSent(resource?: string): number {
-    return this.requests(resource).reduce((sum, entry) => sum + entry.bytesSent, 0);
+    return this.#sum(resource, ({ bytes }) => bytes);
   }
 
   /** Bytes sent at least once: offsets are united within each version of each resource. */
   uniqueBytes(resource?: string): number {
-    const variants = new Map<string, Stretch[]>();
-    for (const { resource: name, version, start, bytesSent } of this.requests(resource)) {
-      if (start === undefined) continue;
-      const stretches = variants.get(`${name}\n${version}`) ?? [];
-      stretches.push({ start, end: start + bytesSent });
-      variants.set(`${name}\n${version}`, stretches);
-    }
-    return [...variants.values()].reduce((sum, stretches) => sum + unionSize(stretches), 0);
+    return this.#sum(resource, ({ covered }) => {
+      const stretches = [...covered.values()].flat();
+      return stretches.reduce((sum, { start, end }) => sum + end - start, 0);
+    });
   }
 
   live(resource = ALL): number {
@@ -101,7 +133,19 @@ export class RequestLog {
 
   reset(): void {
     this.#entries = [];
+    this.#sent.clear();
     for (const count of this.#live.values()) count.max = count.now;
+  }
+
+  #of(resource: string): Sums {
+    const sums = this.#sent.get(resource) ?? { requests: 0, bytes: 0, covered: new Map() };
+    this.#sent.set(resource, sums);
+    return sums;
+  }
+
+  #sum(resource: string | undefined, of: (sums: Sums) => number): number {
+    const all = resource === undefined ? [...this.#sent.values()] : [this.#of(resource)];
+    return all.reduce((sum, one) => sum + of(one), 0);
   }
 
   #count(resource: string, change: number): void {

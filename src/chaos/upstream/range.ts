@@ -30,15 +30,15 @@ export function satisfy(range: RangeAsked, size: number): Stretch | undefined {
   return { start: range.start, end: range.kind === "bounded" ? Math.min(range.end, size) : size };
 }
 
-/** The number of bytes in the union of `stretches`. */
-export function unionSize(stretches: readonly Stretch[]): number {
-  let total = 0;
-  let covered = 0;
-  for (const { start, end } of stretches.toSorted((a, b) => a.start - b.start)) {
-    if (end > covered) {
-      total += end - Math.max(start, covered);
-      covered = end;
-    }
-  }
-  return total;
+/** The union of `stretches`, which are disjoint and in order, with one more; again disjoint and in order. */
+export function cover(stretches: readonly Stretch[], { start, end }: Stretch): Stretch[] {
+  if (start >= end) return [...stretches];
+  const before = stretches.filter((one) => one.end < start);
+  const after = stretches.filter((one) => one.start > end);
+  const touching = stretches.slice(before.length, stretches.length - after.length);
+  const union = {
+    start: Math.min(start, touching[0]?.start ?? start),
+    end: Math.max(end, touching.at(-1)?.end ?? end),
+  };
+  return [...before, union, ...after];
 }

@@ -4,8 +4,16 @@ import type { Redirect } from "./behaviour.ts";
 const HOPS = "hops";
 const STATUS = "via";
 
-/** The first redirect. The rest of a chain is in its location, so that no script has to match each step. */
-export function redirectAnswer(url: URL, { status = 302, to, chain = 1, loop }: Redirect): Answer {
+/**
+ * The first redirect. The rest of a chain is in its location, so that no script has to match each step. `elsewhere` is
+ * the origin to name for that.
+ */
+export function redirectAnswer(url: URL, { status = 302, to, chain = 1, loop }: Redirect, elsewhere: string): Answer {
+  if (to === "elsewhere") {
+    const next = new URL(url.pathname + url.search, elsewhere);
+    next.searchParams.set(HOPS, "0");
+    return textAnswer(status, undefined, { location: next.href });
+  }
   if (to !== undefined) return textAnswer(status, undefined, { location: to });
   return hop(url, status, loop ? "loop" : String(chain - 1));
 }

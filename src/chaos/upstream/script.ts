@@ -39,7 +39,8 @@ export interface Rule {
   readonly when?: Conditions | ((asked: Asked) => boolean);
   /** Holds for this many matching requests, then never again. */
   readonly times?: number;
-  readonly do: Behaviour;
+  /** A function answers undefined where it asks for nothing; that counts as a match. */
+  readonly do: Behaviour | ((asked: Asked) => Behaviour | undefined);
 }
 
 /** The rules of one resource, or of all. Every matching rule adds to the behaviour; the earlier rule wins a field. */
@@ -57,7 +58,8 @@ export class Script {
     for (const entry of this.#rules) {
       if (entry.left <= 0 || !matches(entry.rule.when, asked)) continue;
       entry.left--;
-      behaviour = merge(behaviour, entry.rule.do);
+      const { do: wanted } = entry.rule;
+      behaviour = merge(behaviour, (typeof wanted === "function" ? wanted(asked) : wanted) ?? {});
     }
     return behaviour;
   }

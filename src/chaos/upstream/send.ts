@@ -1,7 +1,7 @@
 import { type Answer, lengthOf, stretchOf } from "./answer.ts";
 import type { At, Behaviour } from "./behaviour.ts";
-import type { Clock } from "./clock.ts";
-import type { Exchange } from "./connection.ts";
+import { type Clock, realClock } from "./clock.ts";
+import type { Exchange, Head } from "./connection.ts";
 
 export interface Sending {
   readonly method: string;
@@ -59,6 +59,12 @@ export async function send(
   }
   if (answer.framing === "chunked" && !bodiless) await exchange.write(Buffer.from("0\r\n\r\n"));
   return false;
+}
+
+/** Sends the answer as it is. */
+export async function deliver(answer: Answer, { method }: Head, exchange: Exchange): Promise<void> {
+  const sending = { method, clock: realClock, released: async () => {}, onBytes: () => {} };
+  await send(answer, {}, exchange, sending);
 }
 
 async function writeHead(answer: Answer, exchange: Exchange, bodiless: boolean): Promise<void> {

@@ -1,16 +1,17 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { type Answer, stretchOf, textAnswer, wanted } from "./answer.ts";
+import { type Answer, properAnswer, stretchOf, textAnswer, wanted } from "./answer.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { bentAnswer } from "./bend.ts";
 import { bytesOf, type Version } from "./bytes.ts";
 import { type Clock, Gate, realClock } from "./clock.ts";
 import { type Exchange, type Head, serveConnection } from "./connection.ts";
 import { type LoggedRequest, RequestLog } from "./log.ts";
+import { decoded } from "./path.ts";
 import { isRedirected, nextRedirect, redirectAnswer } from "./redirect.ts";
-import { Resource, type ResourceOptions } from "./resource.ts";
+import { type Edition, Resource, type ResourceOptions } from "./resource.ts";
 import { merge, type Rule, Script } from "./script.ts";
-import { send } from "./send.ts";
+import { deliver, send } from "./send.ts";
 import { type UrlLimits, Urls } from "./urls.ts";
 import { type Resolution, Webhook, type WebhookOptions } from "./webhook.ts";
 
@@ -22,6 +23,12 @@ export interface UpstreamOptions extends Partial<Clock> {
   /** Told of what went wrong in here that no script asked for. That connection is cut, the others go on. */
   readonly onFault: (error: unknown) => void;
 }
+
+/** Answers requests that are for no resource: they are neither scripted nor counted. */
+export type Route = (url: URL, head: Head, exchange: Exchange) => Promise<void>;
+
+/** How many other ports `elsewhere` goes through. */
+const MIRRORS = 3;
 
 /** Starts an origin on 127.0.0.1 that does everything right until a script says otherwise. */
 export async function startUpstream(options: UpstreamOptions): Promise<Upstream> {
@@ -43,7 +50,9 @@ export class Upstream {
   readonly #resources = new Map<string, Resource>();
   readonly #settings = new Map<string, ResourceOptions>();
   readonly #scripts = new Map<string, Script>();
-  readonly #webhooks = new Map<string, Webhook>();
+  readonly #routes = new Map<string, Route>();
+  readonly #webhooks: Webhook[] = [];
+  #mirrors: Promise<readonly Mirror[]> | undefined;
   readonly #sockets = new Set<Socket>();
   readonly #onFault: UpstreamOptions["onFault"];
   #connections = 0;
@@ -52,11 +61,12 @@ export class Upstream {
     this.#server = server;
     this.#onFault = onFault;
     this.port = (server.address() as AddressInfo).port;
-    this.origin = `http://127.0.0.1:${this.port}`;
+    this.origin = originOf(server);
     this.#seed = seed;
     this.#clock = { now, delay };
     this.#urls = new Urls(seed, this.#clock);
     server.on("connection", (socket) => this.#connected(socket));
+    server.on("error", onFault);
   }
 
   // What there is
@@ -88,6 +98,11 @@ export class Upstream {
     return resource.bytes(start, Math.min(end, resource.size), version);
   }
 
+  /** Bytes of the current version. */
+  size(name: string): number {
+    return this.#find(name).size;
+  }
+
   etag(name: string): string | undefined {
     return this.#find(name).etag;
   }
@@ -103,10 +118,10 @@ export class Upstream {
   }
 
   /** What a good resolver says of a resource, with a new URL. */
-  resolution(name: string, changes: Partial<Resolution> = {}): Resolution {
-    const { size, contentType, version, unknownLength } = this.#find(name);
+  resolution(name: string, changes: Partial<Resolution> = {}, edition: Edition = {}): Resolution {
+    const { size, contentType, version, unknownLength } = this.#find(name).as(edition);
     return {
-      url: this.url(name),
+      url: changes.url ?? this.url(name, { edition }),
       variant: String(version),
       ...(!unknownLength && { contentLength: size }),
       ...(contentType !== undefined && { contentType }),
@@ -114,12 +129,31 @@ export class Upstream {
     };
   }
 
-  /** Adds a resolver; each path has one. */
+  /** Adds a resolver: at `path` with `?id=`, and below it. Each path has one. */
   webhook({ path = "/resolve", latency = 0, resolve }: WebhookOptions = {}): Webhook {
     const known = (id: string) => (this.#resources.has(id) ? this.resolution(id) : { status: 404 });
-    const webhook = new Webhook(this.origin, this.#clock, { path, latency, resolve: resolve ?? known });
-    this.#webhooks.set(path, webhook);
+    const lastRequest = (): number => this.#log.lastNumber;
+    const webhook = new Webhook(this.origin, this.#clock, lastRequest, { path, latency, resolve: resolve ?? known });
+    this.#webhooks.push(webhook);
+    this.route(path, (url, head, exchange) => webhook.answer(url, head, exchange));
     return webhook;
+  }
+
+  /** Hands what is asked of `path`, and below it, to `route`. */
+  route(path: string, route: Route): void {
+    this.#routes.set(path, route);
+  }
+
+  /** The proper answer of a resource, whatever its scripts say: its current version, or any. */
+  properAnswer(name: string, head: Head, edition: Edition = {}): Answer {
+    const resource = this.#resources.get(name)?.as(edition);
+    if (!resource) return textAnswer(404);
+    return properAnswer(resource, {
+      resource: name,
+      ...head,
+      query: new URLSearchParams(),
+      ...wanted(resource, head.headers),
+    });
   }
 
   // What goes wrong
@@ -141,9 +175,11 @@ export class Upstream {
 
   /** Cuts every connection and refuses new ones. */
   async goOffline(): Promise<void> {
-    const closed = once(this.#server, "close");
-    this.#server.close();
-    await Promise.all([closed, this.dropConnections()]);
+    const servers = [this.#server, ...((await this.#mirrors) ?? []).map(({ server }) => server)];
+    this.#mirrors = undefined;
+    const closed = servers.map((server) => once(server, "close"));
+    for (const server of servers) server.close();
+    await Promise.all([...closed, this.dropConnections()]);
   }
 
   /** Listens again, on the same port. */
@@ -157,8 +193,14 @@ export class Upstream {
 
   // What happened
 
+  /** The last 20,000 requests. */
   requests(name?: string): readonly LoggedRequest[] {
     return this.#log.requests(name);
+  }
+
+  /** How many requests there were. */
+  requestCount(name?: string): number {
+    return this.#log.count(name);
   }
 
   /** Bytes of resources that sockets took. */
@@ -195,7 +237,7 @@ export class Upstream {
   /** Empties the logs and zeroes the counters. Resources, URLs and scripts stay as they are. */
   reset(): void {
     this.#log.reset();
-    for (const webhook of this.#webhooks.values()) webhook.reset();
+    for (const webhook of this.#webhooks) webhook.reset();
     this.#connections = this.#sockets.size;
   }
 
@@ -221,10 +263,11 @@ export class Upstream {
   }
 
   async #answer(head: Head, exchange: Exchange, connection: number): Promise<void> {
-    const url = new URL(`${this.origin}${head.path}`);
-    const webhook = this.#webhooks.get(url.pathname);
-    if (webhook) return webhook.answer(url.searchParams, exchange);
-    const resource = decodeURIComponent(url.pathname.slice(1));
+    if (!URL.canParse(this.origin + head.path)) return deliver(textAnswer(400), head, exchange);
+    const url = new URL(this.origin + head.path);
+    const route = this.#routeOf(url.pathname);
+    if (route) return route(url, head, exchange);
+    const resource = decoded(url.pathname.slice(1));
     const logged = this.#log.begin({ ...head, resource, connection, startedAt: this.#clock.now() });
     let outcome: LoggedRequest["outcome"] = "aborted";
     try {
@@ -234,10 +277,16 @@ export class Upstream {
     }
   }
 
+  #routeOf(path: string): Route | undefined {
+    for (const [prefix, route] of this.#routes) if (path === prefix || path.startsWith(`${prefix}/`)) return route;
+    return undefined;
+  }
+
   async #serve(url: URL, logged: LoggedRequest, exchange: Exchange): Promise<boolean> {
     const { method, resource: name } = logged;
     const signature = url.searchParams.get("sig");
-    const { answer, behaviour } = this.#decide(url, logged, signature);
+    const { answer, behaviour } = await this.#decide(url, logged, signature);
+    logged.faults = Object.keys(behaviour);
     if (behaviour.latency) await this.#clock.delay(behaviour.latency, exchange.signal);
     logged.status = answer.status;
     logged.version = answer.version;
@@ -247,30 +296,62 @@ export class Upstream {
       clock: this.#clock,
       released: (signal) => this.#gate.wait(name, signal),
       onBytes: (count) => {
-        logged.bytesSent += count;
+        this.#log.sent(logged, count);
         if (signature !== null) this.#urls.spend(signature, count);
       },
     });
   }
 
   /** A refused URL and the later steps of a redirect are no requests that a script sees. */
-  #decide(url: URL, logged: LoggedRequest, signature: string | null): { answer: Answer; behaviour: Behaviour } {
+  async #decide(
+    url: URL,
+    logged: LoggedRequest,
+    signature: string | null,
+  ): Promise<{ answer: Answer; behaviour: Behaviour }> {
     const { resource: name, method, path, headers, number } = logged;
-    const resource = this.#resources.get(name);
-    if (!resource) return { answer: textAnswer(404), behaviour: {} };
+    const known = this.#resources.get(name);
+    if (!known) return { answer: textAnswer(404), behaviour: {} };
     if (method !== "GET" && method !== "HEAD")
       return { answer: textAnswer(405, undefined, { allow: "GET, HEAD" }), behaviour: {} };
-    const refusal = signature === null && !resource.signed ? undefined : this.#urls.refusal(name, signature ?? "");
+    const refusal = signature === null && !known.signed ? undefined : this.#urls.refusal(name, signature ?? "");
     if (refusal !== undefined) return { answer: textAnswer(refusal), behaviour: {} };
     const next = nextRedirect(url);
     if (next) return { answer: next, behaviour: {} };
-    const asked = { resource: name, method, path, query: url.searchParams, headers, ...wanted(resource, headers) };
+    const there = known.as(this.#urls.edition(signature ?? ""));
+    const asked = { resource: name, method, path, query: url.searchParams, headers, ...wanted(there, headers) };
     const own = this.#scripts.get(name)?.behaviour(asked) ?? {};
     const behaviour = merge(own, this.#scripts.get("*")?.behaviour(asked) ?? {});
     const redirect = isRedirected(url) ? undefined : behaviour.redirect;
-    const answer = redirect ? redirectAnswer(url, redirect) : bentAnswer(resource, asked, behaviour, number);
+    if (redirect) return { answer: redirectAnswer(url, redirect, await this.#elsewhere(number)), behaviour };
+    const { version = there.version, size = there.size } = behaviour;
+    const resource = there.as({ version, size });
+    const answer = bentAnswer(resource, { ...asked, ...wanted(resource, headers) }, behaviour, number);
     return { answer, behaviour };
   }
+
+  /** An origin on another port, the next one for the next number. */
+  async #elsewhere(number: number): Promise<string> {
+    this.#mirrors ??= Promise.all(Array.from({ length: MIRRORS }, () => this.#mirror()));
+    const mirrors = await this.#mirrors;
+    return mirrors[number % MIRRORS]?.origin ?? this.origin;
+  }
+
+  async #mirror(): Promise<Mirror> {
+    const server = createServer({ noDelay: true }, (socket) => this.#connected(socket));
+    await listen(server, 0);
+    server.on("error", this.#onFault);
+    return { server, origin: originOf(server) };
+  }
+}
+
+/** Another port, where the same is to be had. */
+interface Mirror {
+  readonly server: Server;
+  readonly origin: string;
+}
+
+function originOf(server: Server): string {
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 async function listen(server: Server, port: number): Promise<void> {

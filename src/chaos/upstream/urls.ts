@@ -1,5 +1,6 @@
 import { hash32, hex32 } from "./bytes.ts";
 import type { Clock } from "./clock.ts";
+import type { Edition } from "./resource.ts";
 
 export interface UrlLimits {
   /** Milliseconds from now. */
@@ -9,11 +10,14 @@ export interface UrlLimits {
   readonly requests?: number;
   /** What an expired URL is answered with. Default 403. */
   readonly status?: number;
+  /** What of the resource is served there. Default: what it is then. */
+  readonly edition?: Edition;
 }
 
 interface Minted {
   readonly resource: string;
   readonly status: number;
+  readonly edition: Edition;
   expiresAt: number;
   bytes: number;
   requests: number;
@@ -31,9 +35,10 @@ export class Urls {
   }
 
   /** A new signature for `resource`. */
-  mint(resource: string, { ttl = Infinity, bytes = Infinity, requests = Infinity, status = 403 }: UrlLimits): string {
+  mint(resource: string, limits: UrlLimits): string {
+    const { ttl = Infinity, bytes = Infinity, requests = Infinity, status = 403, edition = {} } = limits;
     const signature = hex32(hash32(`${resource}\n${this.#minted.size + 1}`, this.#seed));
-    this.#minted.set(signature, { resource, status, expiresAt: this.#clock.now() + ttl, bytes, requests });
+    this.#minted.set(signature, { resource, status, edition, expiresAt: this.#clock.now() + ttl, bytes, requests });
     return signature;
   }
 
@@ -44,6 +49,10 @@ export class Urls {
     if (minted.requests <= 0 || minted.bytes <= 0 || this.#clock.now() >= minted.expiresAt) return minted.status;
     minted.requests--;
     return undefined;
+  }
+
+  edition(signature: string): Edition {
+    return this.#minted.get(signature)?.edition ?? {};
   }
 
   spend(signature: string, bytes: number): void {

@@ -1,6 +1,8 @@
-import { lengthOf, textAnswer } from "./answer.ts";
+import { textAnswer } from "./answer.ts";
 import { type Clock, unlessAborted } from "./clock.ts";
-import type { Exchange } from "./connection.ts";
+import type { Exchange, Head } from "./connection.ts";
+import { decoded } from "./path.ts";
+import { deliver } from "./send.ts";
 
 /** What a resolver says of a track, in the fields that `webhook:TEMPLATE` reads. */
 export interface Resolution {
@@ -31,8 +33,15 @@ export type WebhookAnswer =
 export interface WebhookOptions {
   /** Default `/resolve`. */
   readonly path?: string;
-  /** May take its time; a throw is answered with 500. Default: a fresh URL and the size, type and version. */
-  readonly resolve?: (id: string, query: URLSearchParams) => WebhookAnswer | Promise<WebhookAnswer>;
+  /**
+   * May take its time, until `signal` aborts; a throw is answered with 500. Default: a fresh URL and the size, type and
+   * version.
+   */
+  readonly resolve?: (
+    id: string,
+    query: URLSearchParams,
+    signal: AbortSignal,
+  ) => WebhookAnswer | Promise<WebhookAnswer>;
   /** Milliseconds before the answer. */
   readonly latency?: number;
 }
@@ -45,8 +54,13 @@ export interface WebhookCall {
   readonly query: URLSearchParams;
   /** 0 until there is an answer; it stays so if the client goes away. */
   status: number;
+  /** The number of the last request for bytes before it; 0 for none. */
+  readonly after: number;
   readonly startedAt: number;
 }
+
+/** How many calls are remembered. */
+const KEPT = 20_000;
 
 /** A resolver at `GET template`, in the words of `webhook:TEMPLATE`. */
 export class Webhook {
@@ -54,45 +68,57 @@ export class Webhook {
   readonly template: string;
   readonly #options: Required<WebhookOptions>;
   readonly #clock: Clock;
+  readonly #lastRequest: () => number;
+  readonly #counts = new Map<string, number>();
   #calls: WebhookCall[] = [];
 
-  constructor(origin: string, clock: Clock, options: Required<WebhookOptions>) {
+  /** `lastRequest` answers the number of the last request for bytes. */
+  constructor(origin: string, clock: Clock, lastRequest: () => number, options: Required<WebhookOptions>) {
     this.template = `${origin}${options.path}?id={id}`;
     this.#options = options;
     this.#clock = clock;
+    this.#lastRequest = lastRequest;
   }
 
+  /** The last 20,000. */
   calls(id?: string): readonly WebhookCall[] {
     return id === undefined ? this.#calls : this.#calls.filter((call) => call.id === id);
   }
 
-  reset(): void {
-    this.#calls = [];
+  callCount(id?: string): number {
+    if (id !== undefined) return this.#counts.get(id) ?? 0;
+    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  async answer(query: URLSearchParams, exchange: Exchange): Promise<void> {
+  reset(): void {
+    this.#calls = [];
+    this.#counts.clear();
+  }
+
+  async answer({ pathname, searchParams: query }: URL, head: Head, exchange: Exchange): Promise<void> {
     const call: WebhookCall = {
-      id: query.get("id") ?? "",
+      id: query.get("id") ?? decoded(pathname.slice(this.#options.path.length + 1)),
       attempt: query.has("attempt") ? Number(query.get("attempt")) : undefined,
       reason: query.get("reason") ?? undefined,
       quality: query.get("quality") ?? undefined,
       query,
       status: 0,
+      after: this.#lastRequest(),
       startedAt: this.#clock.now(),
     };
     this.#calls.push(call);
+    this.#counts.set(call.id, this.callCount(call.id) + 1);
+    if (this.#calls.length > KEPT * 1.1) this.#calls = this.#calls.slice(-KEPT);
     if (this.#options.latency > 0) await this.#clock.delay(this.#options.latency, exchange.signal);
-    const { status, body, headers } = await unlessAborted(this.#resolve(call), exchange.signal);
+    const { status, body, headers } = await unlessAborted(this.#resolve(call, exchange.signal), exchange.signal);
     const text = typeof body === "string" ? body : JSON.stringify(body ?? null);
-    const answer = textAnswer(status, text, { "content-type": "application/json", ...headers });
     call.status = status;
-    await exchange.writeHead(status, { ...answer.headers, "content-length": String(lengthOf(answer.body)) });
-    await exchange.write(new TextEncoder().encode(text));
+    await deliver(textAnswer(status, text, { "content-type": "application/json", ...headers }), head, exchange);
   }
 
-  async #resolve({ id, query }: WebhookCall): Promise<Extract<WebhookAnswer, { status: number }>> {
+  async #resolve({ id, query }: WebhookCall, signal: AbortSignal): Promise<Extract<WebhookAnswer, { status: number }>> {
     try {
-      const answer = await this.#options.resolve(id, query);
+      const answer = await this.#options.resolve(id, query, signal);
       return "status" in answer ? answer : { status: 200, body: answer };
     } catch (error) {
       return { status: 500, body: { message: String(error) } };
