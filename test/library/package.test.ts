@@ -121,7 +121,7 @@ test("every program of docs/library.md runs", async () => {
   expect(first).toContain(`${SIZE} bytes, afterbay; fwd=miss; stored`);
   expect(second).toBe("206 100\n");
   const lines = third.trim().split(/\s*\n/);
-  expect(lines.toSorted()).toEqual(["music/song plays offline now", "nothing failed url-refused", "song cached"]);
+  expect(lines.toSorted()).toEqual(["music/song plays offline now", "nothing failed not-found", "song cached"]);
 });
 
 async function expectPlays(file: string): Promise<void> {
