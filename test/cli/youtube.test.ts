@@ -57,6 +57,8 @@ it("the built program plays by the clients that its config file lists, and tells
   const { child, stderr, exited, url } = await serve({
     source: [`youtube?base=${yt.origin.replace("//", "//me:SECRET-WORD@")}&clients=TV@9.1,IOS`],
     logLevel: "debug",
+    // A busy machine takes its time to read the player script.
+    firstByte: "15s",
   });
   const response = await fetch(`${url}/stream/${ID}`);
   assertBytes(new Uint8Array(await response.arrayBuffer()), yt.bytes(ID, 251));

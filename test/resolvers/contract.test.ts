@@ -17,7 +17,7 @@ const SECRET = "SECRET-SIGNATURE";
 const SECRET_URL = `https://media.example/song?sig=${SECRET}`;
 const names = ["one", "two", "three"];
 
-describeResolverContract("demo", { tracks: true, backend: false }, async () => {
+describeResolverContract("demo", { tracks: true, backend: "none" }, async () => {
   const resolver = await createDemo();
   const [host = ""] = resolver.hosts ?? [];
   return {
@@ -31,7 +31,7 @@ describeResolverContract("demo", { tracks: true, backend: false }, async () => {
   };
 });
 
-describeResolverContract("url", { tracks: true, backend: false }, async () => ({
+describeResolverContract("url", { tracks: true, backend: "none" }, async () => ({
   resolver: createUrlResolver("http://me:SECRET@127.0.0.1:9/{id}.flac"),
   ids: names,
   namesVariants: false,
@@ -40,7 +40,7 @@ describeResolverContract("url", { tracks: true, backend: false }, async () => ({
   close: async () => {},
 }));
 
-describeResolverContract("folder", { tracks: false, backend: false }, async () => {
+describeResolverContract("folder", { tracks: false, backend: "none" }, async () => {
   const dir = await tmpDir();
   const { resolver } = await openSource(`folder:${dir.path}`);
   return {
@@ -57,7 +57,7 @@ describeResolverContract("folder", { tracks: false, backend: false }, async () =
   };
 });
 
-describeResolverContract("webhook", { tracks: true, backend: true }, async () => {
+describeResolverContract("webhook", { tracks: true, backend: "limited" }, async (options) => {
   const up = await startUpstream();
   for (const name of names) up.resource(name);
   let say: WebhookAnswer | undefined;
@@ -72,7 +72,7 @@ describeResolverContract("webhook", { tracks: true, backend: true }, async () =>
       return say ?? (names.includes(id) ? up.resolution(id) : { status: 404 });
     },
   });
-  const resolver = createWebhookResolver(hook.template.replace("//", "//me:SECRET@"), { timeoutMs: 300 });
+  const resolver = createWebhookResolver(hook.template.replace("//", "//me:SECRET@"), options);
   const answer = (next: WebhookAnswer) => (): void => {
     say = next;
   };
@@ -82,7 +82,6 @@ describeResolverContract("webhook", { tracks: true, backend: true }, async () =>
     unknownId: "nothing",
     namesVariants: true,
     host: new URL(up.origin).host,
-    timeoutMs: 300,
     secrets: () => [SECRET, "me:SECRET", btoa("me:SECRET")],
     backend: {
       calls: () => hook.calls().length,
@@ -114,7 +113,7 @@ const backends = new Map<number, (id: string, about: ResolveRequest) => Promise<
 Object.assign(globalThis, { afterbayContract: backends });
 let modules = 0;
 
-describeResolverContract("module", { tracks: true, backend: true }, async () => {
+describeResolverContract("module", { tracks: true, backend: "unlimited" }, async () => {
   const dir = await tmpDir();
   const number = (modules += 1);
   const file = join(dir.path, `resolver-${number}.mjs`);
@@ -177,7 +176,7 @@ describeResolverContract("module", { tracks: true, backend: true }, async () => 
   };
 });
 
-describeResolverContract("youtube", { tracks: true, backend: true }, async () => {
+describeResolverContract("youtube", { tracks: true, backend: "limited" }, async (options) => {
   const yt = await startFakeYouTube();
   const ids = ["song-numb-1", "song-numb-2", "song-numb-3"];
   const view = (clients: ClientView): void => {
@@ -186,14 +185,13 @@ describeResolverContract("youtube", { tracks: true, backend: true }, async () =>
   view({});
   const says = (clients: ClientView) => (): void => view(clients);
   const base = encodeURIComponent(yt.origin.replace("//", "//me:SECRET@"));
-  const resolver = await createYouTube(`base=${base}`, { timeoutMs: 300 });
+  const resolver = await createYouTube(`base=${base}`, options);
   return {
     resolver,
     ids,
     unknownId: "not-a-video",
     namesVariants: true,
     host: new URL(yt.origin).host,
-    timeoutMs: 300,
     secrets: () => [...yt.secrets, "SECRET", btoa("me:SECRET")],
     backend: {
       calls: () => yt.calls.length,

@@ -9,8 +9,6 @@ export interface Answer {
   /** At least one. */
   readonly formats: readonly AudioFormat[];
   readonly metadata: Metadata;
-  /** Epoch milliseconds; its URLs are not used after it. */
-  readonly expiresAt: number | undefined;
   /** Of the player script that the client named when it asked. */
   readonly generation: number | undefined;
 }
@@ -35,7 +33,7 @@ export async function askFor(
   client: string,
 ): Promise<Omit<Answer, "generation">> {
   const info = await getInfo(innertube, videoId, client);
-  const { basic_info: about, streaming_data: data } = info;
+  const { basic_info: about } = info;
   if (info.playability_status === undefined) throw unreadable();
   const { status } = info.playability_status;
   const refusal = refusalOf({ status, words: wordsOf(info.playability_status) });
@@ -44,8 +42,7 @@ export async function askFor(
   if (about.is_live === true || about.is_upcoming === true) throw new Refused(LIVE);
   const formats = audioFormats(info);
   if (typeof formats === "string") throw new Refused(LACKS[formats]);
-  const expiresAt = data?.expires.getTime() ?? Number.NaN;
-  return { formats, metadata: metadataOf(info), expiresAt: Number.isNaN(expiresAt) ? undefined : expiresAt };
+  return { formats, metadata: metadataOf(info) };
 }
 
 async function getInfo(innertube: Innertube, videoId: string, client: string): Promise<VideoInfo> {

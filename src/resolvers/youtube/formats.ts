@@ -15,6 +15,8 @@ export interface AudioFormat {
   readonly contentLength: number | undefined;
   readonly durationMs: number | undefined;
   readonly loudnessDb: number | undefined;
+  /** Epoch milliseconds; its URL is not used after it. */
+  readonly expiresAt: number | undefined;
   /** Its URL is made by the player script: it is signed, or has an `n` that must be changed. */
   readonly needsScript: boolean;
   readonly format: LibraryFormat;
@@ -30,7 +32,7 @@ export function audioFormats({ streaming_data: data }: VideoInfo): readonly Audi
   if (clear.length === 0 && all.length > 0) return "drm";
   // Segments that are made on demand have no ranges.
   const located = clear.filter((format) => urlOf(format) !== undefined && !format.is_type_otf);
-  if (located.length > 0) return preferred(located).map(describe);
+  if (located.length > 0) return preferred(located).map((format) => describe(format, data?.expires.getTime()));
   if (data?.server_abr_streaming_url !== undefined) return "sabr";
   return data?.hls_manifest_url === undefined ? "nothing" : "live";
 }
@@ -68,12 +70,14 @@ function preferred(formats: readonly LibraryFormat[]): readonly LibraryFormat[] 
   }, formats);
 }
 
-function describe(format: LibraryFormat): AudioFormat {
+/** `expires`: when the URLs of the answer end, epoch ms; NaN where it does not say. */
+function describe(format: LibraryFormat, expires = Number.NaN): AudioFormat {
   const url = urlOf(format) as URL;
   const parameter = (name: string): string | undefined => /^\d+$/.exec(url.searchParams.get(name) ?? "")?.[0];
   const contentLength = format.content_length ?? parameter("clen");
   const lastModified = /^\d+$/.exec(format.last_modified_ms)?.[0] ?? parameter("lmt");
   const bytes = Number(contentLength);
+  const expiresAt = Number(parameter("expire") ?? expires / 1000) * 1000;
   return {
     itag: format.itag,
     variant: lastModified && [format.itag, lastModified, ...(Number.isSafeInteger(bytes) ? [bytes] : [])].join("-"),
@@ -83,6 +87,7 @@ function describe(format: LibraryFormat): AudioFormat {
     contentLength: Number.isSafeInteger(bytes) ? bytes : undefined,
     durationMs: format.approx_duration_ms || undefined,
     loudnessDb: format.loudness_db,
+    expiresAt: Number.isFinite(expiresAt) ? expiresAt : undefined,
     needsScript: format.url === undefined || url.searchParams.has("n"),
     format,
   };

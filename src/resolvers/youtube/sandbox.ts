@@ -97,7 +97,7 @@ function flags(): string[] {
     "--no-warnings",
     "--jitless",
     "--disallow-code-generation-from-strings",
-    "--max-old-space-size=96",
+    "--max-old-space-size=64",
     "--max-semi-space-size=4",
   ];
 }

@@ -43,7 +43,10 @@ export class TrackMemory {
 
   answerOf(client: string): Answer | undefined {
     const kept = this.#answers.get(client);
-    return kept !== undefined && this.#now() - kept.at < ANSWER_MS ? kept.answer : undefined;
+    if (kept === undefined || this.#now() - kept.at >= ANSWER_MS) return undefined;
+    // URLs that are about to end are of no use to whoever begins with them.
+    const ends = Math.min(...kept.answer.formats.map(({ expiresAt = Number.POSITIVE_INFINITY }) => expiresAt));
+    return ends - Date.now() > ANSWER_MS ? kept.answer : undefined;
   }
 
   keep(client: string, answer: Answer): void {

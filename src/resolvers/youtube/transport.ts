@@ -136,14 +136,17 @@ function judge({ statusCode: status, headers }: Dispatcher.ResponseData, text: s
       { status, retryAfterMs: LIMITED_MS },
     );
   }
+  const asked = retryAfterMs([headers["retry-after"]].flat()[0], Date.now());
   if (status === 429) {
-    const asked = retryAfterMs([headers["retry-after"]].flat()[0], Date.now());
     throw new AfterbayError("busy", "YouTube limits requests from this network (429): wait, or use another network", {
       status,
       retryAfterMs: asked ?? LIMITED_MS,
     });
   }
-  if (status === 408 || status >= 500) throw new AfterbayError("transient", `YouTube failed (${status})`, { status });
+  if (status === 408 || status >= 500) {
+    const wait = asked === undefined ? {} : { retryAfterMs: asked };
+    throw new AfterbayError("transient", `YouTube failed (${status})`, { status, ...wait });
+  }
   if (redirected || (wantsJson && page !== "")) {
     throw new AfterbayError(
       "upstream-failed",

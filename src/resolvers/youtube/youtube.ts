@@ -199,8 +199,6 @@ class Search {
 }
 
 function resolutionOf({ answer, format }: Found, url: URL, userAgent: string): Omit<Resolution, "id"> {
-  const expire = /^\d{9,12}$/.exec(url.searchParams.get("expire") ?? "")?.[0];
-  const expiresAt = expire === undefined ? answer.expiresAt : Number(expire) * 1000;
   return {
     ...answer.metadata,
     url: url.href,
@@ -209,7 +207,7 @@ function resolutionOf({ answer, format }: Found, url: URL, userAgent: string): O
     maxWindow: MAX_WINDOW,
     ...(format.variant !== undefined && { variant: format.variant }),
     ...(format.contentLength !== undefined && { contentLength: format.contentLength }),
-    ...(expiresAt !== undefined && { expiresAt }),
+    ...(format.expiresAt !== undefined && { expiresAt: format.expiresAt }),
     ...(format.durationMs !== undefined && { durationMs: format.durationMs }),
     ...(format.loudnessDb !== undefined && { loudnessDb: format.loudnessDb }),
   };

@@ -203,6 +203,11 @@ describe("a client that may not play a track", () => {
     expect(world.asked()).toEqual(["VISIONOS", "TVHTML5"]);
   });
 
+  it("that asks for time is given it", async () => {
+    const world = await startWorld(forAll({ http: { status: 503, headers: { "retry-after": "3" } } }));
+    expect(await world.failure()).toMatchObject({ code: "transient", retryAfterMs: 3000 });
+  });
+
   it("that fails is followed by the next one with the next try", async () => {
     const world = await startWorld({ clients: { VISIONOS: { http: { status: 500 } } } });
     expect(await world.failure()).toMatchObject({ code: "transient", status: 500 });

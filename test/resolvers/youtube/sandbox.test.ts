@@ -101,7 +101,7 @@ describe("the sandbox of the player script", () => {
     const began = performance.now();
     abort.abort(new Error("gone"));
     await expect(pending).rejects.toThrow("gone");
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(performance.now() - began).toBeLessThan(3000);
     expect(children()).toEqual([]);
     await expect(runIsolated("return 1;", AbortSignal.abort(new Error("before")))).rejects.toThrow("before");
   });

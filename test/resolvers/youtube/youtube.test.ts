@@ -85,6 +85,12 @@ describe("a resolution", () => {
     expect(itagOf(await low.resolve(ID, { quality: "high" }))).toBe(251);
   });
 
+  it("of a URL that ends soon is not kept for others", async () => {
+    const world = await startWorld(forAll({ urls: { lifetimeMs: 50_000 } }));
+    const urls = [await world.resolve(), await world.resolve()].map(({ url }) => url);
+    expect(new Set(urls).size).toBe(2);
+  });
+
   it("is of the original track, with its own loudness", async () => {
     const track = (id: string, isDefault: boolean): Pick<FakeFormat, "audioTrack"> => ({
       audioTrack: { id, isDefault },
