@@ -10,12 +10,15 @@ export interface StoredTrack extends TrackKey {
   readonly meta: TrackMeta;
   readonly bytes: number;
   readonly complete: boolean;
+  /** Epoch ms of the last playback; of one that was never played, when it came. */
   readonly playedAt: number;
+  /** Whether a player ever read it. */
+  readonly played: boolean;
 }
 
 /** A stored variant; what is known of it while it lives counts before what the index says. */
 export function describe(entry: IndexEntry, live: LiveVariant | undefined): StoredTrack {
-  const { source, id, variant, facts, meta = {}, bytes, complete, playedAt } = entry;
+  const { source, id, variant, facts, meta = {}, bytes, complete, playedAt, unplayed } = entry;
   return {
     source,
     id,
@@ -25,6 +28,7 @@ export function describe(entry: IndexEntry, live: LiveVariant | undefined): Stor
     bytes: live?.stored.bytes ?? bytes,
     complete: live?.complete ?? complete,
     playedAt,
+    played: unplayed !== true,
   };
 }
 

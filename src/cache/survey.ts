@@ -77,7 +77,11 @@ export class Survey {
   /** Files that are there. */
   async #judge(files: VariantFiles, stem: string): Promise<void> {
     const { index, live } = this.#options;
-    const found = await files.look(stem);
+    let found = await files.look(stem);
+    if (found.hasNewMap && live.isFree(stem)) {
+      await files.tidy(stem);
+      found = await files.look(stem);
+    }
     const { disk, hasData, hasMap } = found;
     const whole = hasData && hasMap;
     if (!live.isFree(stem)) {

@@ -12,6 +12,8 @@ export interface FoundFiles {
   readonly disk: number;
   readonly hasData: boolean;
   readonly hasMap: boolean;
+  /** A map that was being written anew when the process died. */
+  readonly hasNewMap: boolean;
   /** Epoch ms of the last change. */
   readonly changedAt: number;
 }
@@ -53,7 +55,14 @@ export class VariantFiles {
       disk += stats.blocks * 512;
       changedAt = Math.max(changedAt, stats.mtimeMs);
     }
-    return { stem, disk, hasData: found.has("data"), hasMap: found.has("map"), changedAt };
+    return {
+      stem,
+      disk,
+      hasData: found.has("data"),
+      hasMap: found.has("map"),
+      hasNewMap: found.has("map.new"),
+      changedAt,
+    };
   }
 
   /** Whose bytes they are, as their map says; undefined if it does not, or is another's. Rejects if it cannot be read. */
@@ -64,6 +73,11 @@ export class VariantFiles {
       name ??= parseTitle(text.toString());
     });
     return name !== undefined && stemOf(name) === stem ? name : undefined;
+  }
+
+  /** Deletes what is left of a map that was being written anew. */
+  async tidy(stem: string): Promise<void> {
+    await unlink(`${variantPath(this.#root, stem)}.map.new`).catch(unlessMissing);
   }
 
   /** Deletes the files of a variant that nobody uses, and their folder with the last of them. */

@@ -72,7 +72,7 @@ export class Catalogue {
       pinned: this.#options.isPinned({ source, id }),
       chunkSize: CHUNK_SIZE,
       ...(withMap && size !== undefined ? await this.#map(stored, size) : { chunks: "", spans: [] }),
-      ...(stored === undefined ? {} : { lastPlayedAt: new Date(stored.playedAt).toISOString() }),
+      ...(stored?.played !== true ? {} : { lastPlayedAt: new Date(stored.playedAt).toISOString() }),
     };
   }
 

@@ -151,10 +151,14 @@ export class CacheWorld {
     return variantPath(this.dir.path, stemOf(stored));
   }
 
-  /** More than a minute passes in which nobody reads anything. */
+  /** Waits until nobody reads or writes anything; then more than a minute passes. */
   async idle(): Promise<void> {
-    // What ends by itself, and what that sets off.
-    for (const ms of [3000, 61_000, 3000, 3000]) {
+    await eventually(() => {
+      this.clock.hurry(500);
+      const busy = this.cache.list().filter((stored) => this.cache.liveVariant(stored)?.busy === true);
+      expect(busy.map(({ id }) => id)).toEqual([]);
+    });
+    for (const ms of [3000, 61_000, 3000]) {
       await delay(5);
       this.clock.hurry(ms);
     }
