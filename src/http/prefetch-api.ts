@@ -7,6 +7,8 @@ export interface OfflineApi {
   isPinned(key: TrackKey): boolean;
   pin(key: TrackKey, signal: AbortSignal): Promise<void>;
   unpin(key: TrackKey): Promise<boolean>;
+  /** It is neither kept nor fetched any more; true if it was pinned. */
+  forget(key: TrackKey): Promise<boolean>;
   readonly prefetcher: {
     setList(name: string, ids: readonly TrackKey[], mode: "head" | "full"): void;
     lists(): ReadonlyMap<string, { readonly ids: readonly TrackKey[]; readonly mode: "head" | "full" }>;

@@ -69,7 +69,7 @@ async function track({ site, response, path }: Call): Promise<void> {
 async function forget({ site, response, path }: Call): Promise<void> {
   const key = trackOf(TRACKS, path);
   // Whoever wants it gone does not want it fetched again.
-  const unpinned = await site.offline.unpin(key);
+  const unpinned = await site.offline.forget(key);
   const { found, inUse } = await site.cache.delete(key);
   if (!found && !unpinned) throw new AfterbayError("not-found", "Nothing of this track is cached");
   // Whoever plays it keeps its bytes until they are done.

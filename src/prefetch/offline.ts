@@ -97,6 +97,13 @@ export class Offline {
     return was;
   }
 
+  /** Nobody wants it any more: it is neither kept, nor wished for, nor completed. True if it was pinned. */
+  async forget(key: TrackKey): Promise<boolean> {
+    this.#tails.delete(trackKey(key));
+    this.prefetcher.cancel(key);
+    return await this.unpin(key);
+  }
+
   onTrackChanged(key: TrackKey, change: TrackChange): void {
     if (this.#prefetcher === undefined) return;
     // Bytes went bad, or were deleted: what is wanted of them is fetched again.
