@@ -47,6 +47,8 @@ export interface ProxyOptions {
   readonly cacheDir: string;
   /** Bytes on disk. */
   readonly cacheSize: number;
+  /** Where more is kept at the start, there is no budget: someone else decides what goes. */
+  readonly sparing?: boolean;
   /** Checks what resolvers answer; throws an AfterbayError. */
   readonly validate: (value: unknown) => Resolution;
   readonly version: string;
@@ -130,7 +132,7 @@ export interface Proxy extends AsyncDisposable {
   pin(id: string, source?: string): Promise<void>;
   /** True if it was pinned. Its bytes stay until space is needed. */
   unpin(id: string, source?: string): Promise<boolean>;
-  /** The budget on disk, bytes. Lowering it evicts at once what is not in use; throws a ConfigError for no whole number above 0. */
+  /** The budget on disk, bytes. Lowering it evicts at once what is not in use; throws a ConfigError for no whole number from 0 up. */
   cacheSize: number;
   /** Listens to an event. A listener is called as part of the work it tells of; what it throws is logged and goes no further. */
   on<Name extends keyof ProxyEvents>(event: Name, listener: Listener<Name>): void;
@@ -202,6 +204,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     clock,
     log,
     budget: options.cacheSize,
+    sparing: options.sparing ?? false,
     root: dir.root,
     isPinned: (key) => offline.isPinned(key),
     isWished: (key) => offline.isWished(key),
@@ -371,8 +374,8 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
       return cache.budget;
     },
     set cacheSize(bytes) {
-      if (!Number.isSafeInteger(bytes) || bytes <= 0)
-        throw new ConfigError("The cache's size is a number of bytes above 0");
+      if (!Number.isSafeInteger(bytes) || bytes < 0)
+        throw new ConfigError("The cache's size is a whole number of bytes");
       cache.budget = bytes;
     },
     on: (event, listener) => events.on(event, listener),

@@ -9,6 +9,8 @@ import { version } from "../version.ts";
 export interface OwnerOptions extends Omit<ServerOptions, "host" | "port" | "token" | "allowHosts" | "allowOrigins"> {
   /** Whether it may fetch of itself what is pinned and not whole. A command that only looks must not. */
   readonly background: boolean;
+  /** Where more than `cacheSize` is kept already, another server has a larger one: then nothing is given up for it. */
+  readonly sparing: boolean;
 }
 
 /** The owner of a cache directory for as long as one command runs. */

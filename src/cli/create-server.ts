@@ -30,6 +30,8 @@ export interface Server {
   readonly url: string;
   /** The address of some track of the default source, where that can list its tracks. */
   sampleUrl(): Promise<string | undefined>;
+  /** Changes the cache's budget, bytes. */
+  setCacheSize(bytes: number): void;
   close(): Promise<void>;
 }
 
@@ -43,7 +45,10 @@ export const createServer: CreateServer = async ({ host, port, token, allowHosts
     const proxy = await createProxy({ ...rest, sources, validate: validateResolution, version });
     close = () => proxy.close();
     const { url } = await proxy.listen({ host, port, token, allowHosts, allowOrigins });
-    return { url, close, sampleUrl: () => sample(sources, proxy) };
+    const setCacheSize = (bytes: number): void => {
+      proxy.cacheSize = bytes;
+    };
+    return { url, close, setCacheSize, sampleUrl: () => sample(sources, proxy) };
   } catch (error) {
     await close();
     throw error;

@@ -19,6 +19,8 @@ export interface Io {
   readonly stderr: Output;
   /** Where signals arrive. */
   readonly signals: EventEmitter;
+  /** Whether the process belongs to a terminal that is still there. */
+  readonly hasTerminal: () => boolean;
   /** Ends the process at once. */
   readonly exit: (code: number) => void;
   readonly createServer: CreateServer;

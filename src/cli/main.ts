@@ -3,6 +3,7 @@ import { createOwner } from "./create-owner.ts";
 import { setFlagsFromString } from "node:v8";
 import { createServer } from "./create-server.ts";
 import { run } from "./program.ts";
+import { hasTerminal } from "./terminal/controlling.ts";
 
 // V8 lets both generations grow to several times what is in use, which 500 slow readers would pay for with 40 MiB of air
 // (`node bench/readers.mjs`: 108 MiB instead of 148). Collecting more often costs a tenth of the processor time of a miss.
@@ -20,6 +21,7 @@ const code = await run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   signals: process,
+  hasTerminal,
   exit: (status) => process.exit(status),
   createServer,
   createOwner,

@@ -50,6 +50,7 @@ export async function ownerSettings(
       ...options,
       ...(!stores && { cacheSize: Number.MAX_SAFE_INTEGER }),
       background: fetches,
+      sparing: read<number | undefined>({ ...flags.cacheSize, fallback: undefined }) === undefined,
     },
     // What a server tells of its doings is not what a command is asked for.
     logLevel: read({ ...flags.logLevel, fallback: "warn" }),

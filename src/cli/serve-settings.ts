@@ -88,6 +88,8 @@ export interface ServeSettings {
   readonly logLevel: Level;
   readonly json: boolean;
   readonly exitWithParent: boolean;
+  /** They may be read again: some of them are from a file. */
+  readonly fromFile: boolean;
 }
 
 /** Answers the value of a flag. */
@@ -123,11 +125,12 @@ export async function serveSettings(
     logLevel: read(flags.logLevel),
     json: read(flags.json),
     exitWithParent: read(flags.exitWithParent),
+    fromFile: setting(config, { given, env }) !== undefined,
   };
 }
 
 /** What a proxy needs, whether it listens to others or not. */
-export function proxySettings(read: Read, env: Environment): Omit<OwnerOptions, "log" | "background"> {
+export function proxySettings(read: Read, env: Environment): Omit<OwnerOptions, "log" | "background" | "sparing"> {
   return {
     cacheDir: cacheDirOf(read, env),
     cacheSize: read(flags.cacheSize),

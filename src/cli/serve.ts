@@ -3,6 +3,7 @@ import { createLog } from "./log.ts";
 import { explain, Failure } from "./problems.ts";
 import type { Server } from "./create-server.ts";
 import { type ServeSettings, serveSettings } from "./serve-settings.ts";
+import { Reloading } from "./reloading.ts";
 import { stopping } from "./stopping.ts";
 import { version } from "../version.ts";
 
@@ -10,9 +11,16 @@ import { version } from "../version.ts";
 export async function serve(given: (name: string) => readonly string[], io: Io): Promise<void> {
   const settings = await serveSettings(given, io.env);
   const log = createLog(settings.logLevel, io.stderr);
-  const stop = stopping(io.signals, io.exit, settings.exitWithParent ? io.stdin : undefined);
+  const reloading = new Reloading(settings, () => serveSettings(given, io.env), log);
+  const hadTerminal = io.hasTerminal();
+  const stop = stopping(io.signals, io.exit, {
+    parent: settings.exitWithParent ? io.stdin : undefined,
+    // A terminal that is closed sends the same signal as whoever wants the settings to be read again.
+    onHangup: () => settings.fromFile && io.hasTerminal() === hadTerminal && reloading.ask(),
+  });
   try {
     const server = await io.createServer({ ...settings.server, log });
+    reloading.begin(server);
     if (!stop.now()) await announce(server, settings, io.stdout, stop.asked);
     await stop.asked;
     await server.close();

@@ -17,11 +17,22 @@ export interface Stopping {
   end(): void;
 }
 
+export interface Reasons {
+  /** Its end is one. */
+  readonly parent?: Readable | undefined;
+  /** Answers true if a SIGHUP meant something else. */
+  readonly onHangup?: () => boolean;
+}
+
 /**
  * Waits for a reason to stop: a signal or, with `parent`, the end of that stream. From then on the process has
  * GRACE_MS to finish; a second signal ends it at once.
  */
-export function stopping(process: EventEmitter, exit: (code: number) => void, parent?: Readable): Stopping {
+export function stopping(
+  process: EventEmitter,
+  exit: (code: number) => void,
+  { parent, onHangup }: Reasons = {},
+): Stopping {
   let askedAt: number | undefined;
   let guard: NodeJS.Timeout | undefined;
   const controller = new AbortController();
@@ -35,7 +46,8 @@ export function stopping(process: EventEmitter, exit: (code: number) => void, pa
     guard = setTimeout(() => exit(0), GRACE_MS);
     controller.abort();
   };
-  const onSignal = () => {
+  const onSignal = (signal: unknown) => {
+    if (signal === "SIGHUP" && askedAt === undefined && onHangup?.() === true) return;
     if (askedAt !== undefined && performance.now() - askedAt > SAME_SIGNAL_MS) exit(1);
     stop();
   };

@@ -50,6 +50,7 @@ function controlRoutes(site: ControlSite): Route[] {
       cacheDir: site.cacheDir,
       root: site.root,
       bytes: cache.bytes,
+      diskBytes: await cache.measureDisk(),
       budget: cache.budget,
       defaultSource: site.defaultSource,
       sources: site.sources,
@@ -60,7 +61,7 @@ function controlRoutes(site: ControlSite): Route[] {
     const before = cache.bytes;
     let removed = 0;
     for (const track of cache.list()) {
-      await site.offline.unpin(track);
+      await site.offline.forget(track);
       await cache.delete(track);
       removed += 1;
     }

@@ -8,7 +8,12 @@ import type { Family, Sample } from "./prometheus.ts";
 export interface Gauges {
   readonly version: string;
   /** Bytes. */
-  readonly cache: { readonly bytes: number; readonly budget: number; readonly variants: number };
+  readonly cache: {
+    readonly bytes: number;
+    readonly diskBytes: number;
+    readonly budget: number;
+    readonly variants: number;
+  };
   /** Upstream requests under way, and those waiting for their turn. */
   readonly upstream: { readonly active: number; readonly waiting: number };
   /** Wished-for tracks by the state of their prefetch. */
@@ -98,7 +103,8 @@ function cache(totals: Totals, { version, cache: stored, prefetch, eventClients 
       totals,
       (one) => [{ value: one.storedBytes }],
     ),
-    gauge("afterbay_cache_bytes", "Bytes on disk.", stored.bytes),
+    gauge("afterbay_cache_bytes", "Bytes of tracks stored.", stored.bytes),
+    gauge("afterbay_cache_disk_bytes", "Bytes that all of the cache takes on disk.", stored.diskBytes),
     gauge("afterbay_cache_budget_bytes", "Bytes that may be on disk.", stored.budget),
     gauge("afterbay_cache_variants", "Versions of tracks of which bytes are on disk.", stored.variants),
     {

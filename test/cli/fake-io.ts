@@ -31,13 +31,23 @@ export interface World {
   readonly isTTY?: boolean;
   readonly columns?: number;
   readonly cwd?: string;
+  readonly hasTerminal?: () => boolean;
   readonly createServer?: CreateServer;
   /** Without it, nobody can become the owner of a cache directory. */
   readonly createOwner?: CreateOwner;
 }
 
 /** Runs the program within this process, with a server that only keeps what it was given. */
-export function start({ argv, env = {}, isTTY = false, columns, cwd = "/", createServer, createOwner }: World) {
+export function start({
+  argv,
+  env = {},
+  isTTY = false,
+  columns,
+  cwd = "/",
+  hasTerminal = () => false,
+  createServer,
+  createOwner,
+}: World) {
   const started: ServerOptions[] = [];
   const owned: OwnerOptions[] = [];
   const exits: number[] = [];
@@ -46,12 +56,14 @@ export function start({ argv, env = {}, isTTY = false, columns, cwd = "/", creat
   const signals = new EventEmitter();
   const stdin = new PassThrough();
   const closed = { times: 0 };
+  const sizes: number[] = [];
   const create: CreateServer = async (options) => {
     started.push(options);
     const server = await createServer?.(options);
     return (
       server ?? {
         url: `http://${options.host}:${options.port}`,
+        setCacheSize: (bytes) => sizes.push(bytes),
         sampleUrl: async () => `http://${options.host}:${options.port}/stream/yaman`,
         close: async () => {
           closed.times++;
@@ -65,14 +77,25 @@ export function start({ argv, env = {}, isTTY = false, columns, cwd = "/", creat
     return await createOwner(options);
   };
   const exit = (status: number) => exits.push(status);
-  const io: Io = { env, stdin, stdout, stderr, signals, exit, createServer: create, createOwner: own, cwd };
+  const io: Io = {
+    env,
+    stdin,
+    stdout,
+    stderr,
+    signals,
+    exit,
+    hasTerminal,
+    createServer: create,
+    createOwner: own,
+    cwd,
+  };
   const code = run(argv, io);
-  return { code, started, owned, exits, stdout, stderr, signals, stdin, closed };
+  return { code, started, owned, exits, stdout, stderr, signals, stdin, closed, sizes };
 }
 
 /** A server without tracks. */
 export function emptyServer(close: () => Promise<void>): Server {
-  return { url: "http://127.0.0.1:1", sampleUrl: async () => undefined, close };
+  return { url: "http://127.0.0.1:1", sampleUrl: async () => undefined, setCacheSize() {}, close };
 }
 
 /** Waits until `serve` has said that it is ready. */

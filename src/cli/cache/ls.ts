@@ -22,18 +22,18 @@ export const ls: CommandSpec = {
     await withOwner(settings, io, async (owner) => {
       const all = await owner.json({ method: "GET", path: "/api/tracks" }, tracksShape);
       const tracks = all.tracks.filter(({ cachedBytes, pinned }) => cachedBytes > 0 || pinned).toSorted(lastPlayed);
-      const { cacheDir, bytes, budget } = owner.about;
+      const { cacheDir, bytes, diskBytes, budget } = owner.about;
       // A budget of this command's own says nothing.
       const shownBudget = owner.own ? undefined : budget;
       if (settings.json) {
-        io.stdout.write(`${JSON.stringify({ cacheDir, bytes, budget: shownBudget, tracks })}\n`);
+        io.stdout.write(`${JSON.stringify({ cacheDir, bytes, diskBytes, budget: shownBudget, tracks })}\n`);
         return;
       }
       const screen = screenOf(io.stdout, io.env);
       const [head = "", ...lines] = table(columns(tracks, owner.defaultSource, Date.now()), screen.width);
       if (tracks.length > 0) io.stdout.write(`${[screen.bold(head), ...lines].join("\n")}\n`);
       const of = shownBudget === undefined ? "" : ` of ${formatSize(shownBudget)}`;
-      const total = `${count(tracks.length, "track")}, ${formatSize(bytes)}${of}`;
+      const total = `${count(tracks.length, "track")}, ${formatSize(diskBytes ?? bytes)}${of}`;
       io.stdout.write(`${tracks.length > 0 ? screen.dim(total) : `Nothing is kept in ${cacheDir}`}\n`);
     });
   },

@@ -10,6 +10,7 @@ export const about = object({
   cacheDir: text,
   /** Stored now. */
   bytes: number,
+  diskBytes: maybe(number),
   budget: number,
   defaultSource: text,
   sources: list(text),
