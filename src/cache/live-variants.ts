@@ -65,6 +65,12 @@ export class LiveVariants {
     return this.known(stem) === undefined && !this.#removals.has(stem);
   }
 
+  /** True if nobody reads, fills, opens or deletes it. */
+  isIdle(stem: string): boolean {
+    const live = this.#live.get(stem);
+    return live === undefined ? this.isFree(stem) : !live.busy;
+  }
+
   /** The variant if it lives, or soon will. */
   known(stem: string): LiveVariant | Promise<LiveVariant> | undefined {
     return this.#live.get(stem) ?? this.#loading.get(stem);

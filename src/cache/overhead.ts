@@ -1,3 +1,4 @@
+import type { Stats } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { TRACKS, trackFolders } from "./variant-paths.ts";
@@ -11,7 +12,7 @@ export class Overhead {
   /** Bytes on disk, by path below the root. */
   readonly #sizes = new Map<string, number>();
   #bytes = 0;
-  #tracks: number | undefined;
+  #tracks: Stats | undefined;
 
   /** `root` is the folder of this format's version. */
   constructor(root: string) {
@@ -31,7 +32,7 @@ export class Overhead {
     for (const path of new Set(["", ...own, ...known])) await this.look(path);
     const before = this.#tracks;
     this.#tracks = await this.look(TRACKS);
-    return before === undefined || before === this.#tracks;
+    return before === undefined || isSame(before, this.#tracks);
   }
 
   /** Looks at the folders of variants. Never rejects. */
@@ -41,13 +42,20 @@ export class Overhead {
     for (const path of new Set([...known, ...found])) await this.look(path);
   }
 
-  /** Looks at one file or folder, which may be gone; answers what tells it from another of its name. Never rejects. */
-  async look(path: string): Promise<number | undefined> {
+  /** Looks at one file or folder, which may be gone. Never rejects. */
+  async look(path: string): Promise<Stats | undefined> {
     const stats = await lstat(join(this.#root, path)).catch(() => undefined);
     const bytes = (stats?.blocks ?? 0) * 512;
     this.#bytes += bytes - (this.#sizes.get(path) ?? 0);
     if (bytes > 0) this.#sizes.set(path, bytes);
     else this.#sizes.delete(path);
-    return stats?.ino;
+    return stats;
   }
+}
+
+/** Whether it is the folder that it was. File systems give the number of a deleted one to the next. */
+function isSame(before: Stats, now: Stats | undefined): boolean {
+  // Where the time of its making is not known, it is 0 or that of the last change.
+  const known = before.birthtimeMs !== 0 && before.birthtimeMs !== before.ctimeMs;
+  return before.ino === now?.ino && (!known || before.birthtimeMs === now.birthtimeMs);
 }

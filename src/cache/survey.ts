@@ -15,6 +15,8 @@ export interface SurveyOptions {
 
 /** After the start, those who wait for a first answer come first, ms. */
 const DELAY_MS = 1000;
+/** What was in use is looked at again after this long, ms. */
+const AGAIN_MS = 60_000;
 /** A record of which nothing is stored serves nobody after this long, ms. */
 const EMPTY_MS = 10 * 60_000;
 
@@ -29,6 +31,8 @@ export class Survey {
   #running: Promise<void> | undefined;
   #cancel: (() => void) | undefined;
   #closed = false;
+  /** Something was in use that must be looked at again. */
+  #unsettled = false;
 
   constructor(options: SurveyOptions) {
     this.#options = options;
@@ -36,16 +40,19 @@ export class Survey {
   }
 
   /** Surveys in a while, in the background. */
-  startSoon(): void {
+  startSoon(delayMs = DELAY_MS): void {
     this.#running = undefined;
     this.#cancel?.();
-    this.#cancel = this.#options.clock.after(DELAY_MS, () => void this.done());
+    this.#cancel = this.#options.clock.after(delayMs, () => void this.done());
   }
 
   /** Settles when the disk was surveyed, which begins now if need be. Never rejects. */
   done(): Promise<void> {
     this.#cancel?.();
-    this.#running ??= this.#run().finally(() => this.#options.onEnd());
+    this.#running ??= this.#run().finally(() => {
+      if (this.#unsettled) this.startSoon(AGAIN_MS);
+      this.#options.onEnd();
+    });
     return this.#running;
   }
 
@@ -59,6 +66,7 @@ export class Survey {
   async #run(): Promise<void> {
     const { index } = this.#options;
     const files = this.#files;
+    this.#unsettled = false;
     if (files === undefined || this.#closed) return;
     const seen = new Set<string>();
     for await (const stem of files.stems()) {
@@ -123,6 +131,8 @@ export class Survey {
   async #forget(files: VariantFiles, stem: string): Promise<void> {
     const { live } = this.#options;
     const { hasMap, hasData } = await files.look(stem);
-    if ((!hasMap || !hasData) && live.isFree(stem)) await live.remove(stem);
+    if (hasMap && hasData) return;
+    if (live.isIdle(stem)) await live.remove(stem);
+    else this.#unsettled = true;
   }
 }
