@@ -1,4 +1,4 @@
-import { AfterbayError } from "../../errors.ts";
+import { AfterbayError, isAfterbayError } from "../../errors.ts";
 import { type Answer, askFor } from "./answer.ts";
 import type { Client } from "./clients.ts";
 import type { AudioFormat } from "./formats.ts";
@@ -48,9 +48,10 @@ export class YouTubeSession {
     this.script = new PlayerScript({ transport: this.#transport, closed: options.closed, now: options.now });
   }
 
-  /** False for an answer whose signatures are for another player script than the one in use. */
+  /** False for an answer whose signatures are not for the player script in use. */
   isCurrent({ generation, formats }: Answer): boolean {
-    return generation === this.script.loaded?.generation || !formats.some(({ needsScript }) => needsScript);
+    if (!formats.some(({ needsScript }) => needsScript)) return true;
+    return generation !== undefined && generation === this.script.loaded?.generation;
   }
 
   /**
@@ -61,8 +62,14 @@ export class YouTubeSession {
     const first = await this.#askNaming(this.script.loaded, videoId, client, signal);
     if (!first.formats.some(({ needsScript }) => needsScript)) return first;
     const { library } = await this.#open();
-    const script = await this.script.get(library, signal);
-    return first.generation === script.generation ? first : await this.#askNaming(script, videoId, client, signal);
+    const script = await this.script.get(library, signal).catch((error: unknown) => {
+      // What needs it may be told apart, and fetched slowly; that is for `locate` to find out.
+      if (isAfterbayError(error, "upstream-failed")) return undefined;
+      throw error;
+    });
+    return script === undefined || first.generation === script.generation
+      ? first
+      : await this.#askNaming(script, videoId, client, signal);
   }
 
   /** The URL of a format that {@link ask} gave. */

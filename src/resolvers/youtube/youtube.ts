@@ -1,19 +1,19 @@
 import { MiB, type Quality } from "../../data-source/data-source.ts";
 import type { Resolution, Resolver, ResolveRequest } from "../../data-source/resolution.ts";
-import { type AfterbayError, isAfterbayError } from "../../errors.ts";
+import { isAfterbayError } from "../../errors.ts";
 import { Closing } from "../closing.ts";
 import { type Answer, Refused } from "./answer.ts";
 import { type Client, unfamiliar } from "./clients.ts";
 import { type AudioFormat, choose } from "./formats.ts";
 import { assertInstalled, loadLibrary } from "./library.ts";
 import { parseYouTubeOptions } from "./options.ts";
-import { mostTelling } from "./playability.ts";
+import { mostTelling, type Refusal } from "./playability.ts";
 import { YouTubeSession } from "./session.ts";
 import { type TrackMemory, TrackMemories } from "./track-memory.ts";
 import { videoIdOf } from "./video-id.ts";
 
 export interface YouTubeLimits {
-  /** Milliseconds for each answer of YouTube's. Default 8000. */
+  /** Milliseconds for each answer of YouTube's. Default 12,000. */
   readonly timeoutMs?: number;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
@@ -21,7 +21,7 @@ export interface YouTubeLimits {
 
 /** googlevideo refuses larger ranges. */
 const MAX_WINDOW = MiB;
-const TIMEOUT_MS = 8000;
+const TIMEOUT_MS = 12_000;
 /** A client whose URLs were refused this often for a track is not asked for the same bytes again. */
 const MAX_DEMERITS = 2;
 
@@ -89,7 +89,9 @@ class Search {
   readonly #videoId: string;
   readonly #memory: TrackMemory;
   readonly #request: ResolveRequest & { readonly quality: Quality };
-  readonly #failures: AfterbayError[] = [];
+  readonly #refusals: Refusal[] = [];
+  /** What could be fetched slowly, for want of the player script that changes `n`. */
+  readonly #spare: Found[] = [];
 
   constructor(
     session: YouTubeSession,
@@ -106,16 +108,32 @@ class Search {
   }
 
   async run(): Promise<Resolution> {
-    const memory = this.#memory;
-    const { blocked } = memory;
+    const { blocked } = this.#memory;
     if (blocked !== undefined) throw blocked;
     this.#learn();
+    try {
+      return await this.#find();
+    } catch (error) {
+      if (isAfterbayError(error, "busy")) this.#memory.block(error);
+      throw error;
+    }
+  }
+
+  async #find(): Promise<Resolution> {
+    const memory = this.#memory;
     const { attempt, variant: held, quality } = this.#request;
     const others: Found[] = [];
     for (const client of memory.order(this.#clients, attempt)) {
       const unlucky = memory.demeritsOf(client.name) >= MAX_DEMERITS;
       if (unlucky && others.length > 0) continue;
-      const answer = await this.#ask(client);
+      let answer: Answer | undefined;
+      try {
+        answer = await this.#ask(client);
+      } catch (error) {
+        // Where something can be played, only the search for something better is over.
+        if (others.length === 0 || this.#request.signal.aborted) throw error;
+        break;
+      }
       if (answer === undefined) continue;
       const same = held === undefined ? undefined : answer.formats.find(({ variant }) => variant === held);
       const format = same ?? choose(answer.formats, quality);
@@ -130,9 +148,8 @@ class Search {
       const resolution = await this.#handOut(found);
       if (resolution !== undefined) return resolution;
     }
-    const error = mostTelling(this.#failures);
-    if (error.retryAfterMs !== undefined) memory.block(error);
-    throw error;
+    for (const found of this.#spare) return this.#resolve(found, new URL(found.format.format.url ?? ""));
+    throw mostTelling(this.#refusals);
   }
 
   /** What the reason says of the URL that was handed out before. */
@@ -163,37 +180,40 @@ class Search {
     }
   }
 
-  async #handOut({ client, answer, format }: Found): Promise<Resolution | undefined> {
-    const { signal, quality } = this.#request;
-    let url: URL;
+  async #handOut(found: Found): Promise<Resolution | undefined> {
+    const { client, answer, format } = found;
     try {
-      url = new URL(await this.#session.locate(client, answer, format, signal));
+      return this.#resolve(found, new URL(await this.#session.locate(client, answer, format, this.#request.signal)));
     } catch (error) {
       this.#note(error, client);
+      if (format.format.url !== undefined) this.#spare.push(found);
       return undefined;
     }
+  }
+
+  #resolve(found: Found, url: URL): Resolution {
+    const { client, answer, format } = found;
     const { generation } = answer;
-    this.#memory.served.set(quality, {
+    this.#memory.served.set(this.#request.quality, {
       client: client.name,
       ...(format.needsScript && generation !== undefined && { generation }),
     });
-    return resolutionOf({ client, answer, format }, url, this.#session.userAgentOf(client));
+    return resolutionOf(found, url, this.#session.userAgentOf(client));
   }
 
   /** Throws where another client would fare no better. */
   #note(error: unknown, client: Client): void {
     if (error instanceof Refused) {
       if (error.refusal.final) throw error.refusal.error;
-      this.#failures.push(error.refusal.error);
+      this.#refusals.push(error.refusal);
       return;
     }
     if (isAfterbayError(error, "upstream-failed")) {
-      this.#failures.push(error);
+      this.#refusals.push({ error, about: "client", final: false });
       return;
     }
-    if (isAfterbayError(error, "busy")) this.#memory.block(error);
     // The next call, after a wait, begins with another client.
-    else if (!this.#request.signal.aborted) this.#memory.blame(client.name);
+    if (!isAfterbayError(error, "busy") && !this.#request.signal.aborted) this.#memory.blame(client.name);
     throw error;
   }
 }

@@ -112,6 +112,15 @@ describe("a player script that is of no use", () => {
     expect(await statusOf(world)).toBe(206);
   });
 
+  it("leaves a URL whose n it should have changed as it is: slow, and only where no other client has the track", async () => {
+    const world = await startWorld(forAll({ throttled: true }), "&clients=TV", { fake: { wrongN: "paced" } });
+    world.yt.scriptAnswer = { status: 404, body: "" };
+    expect(await statusOf(world)).toBe(206);
+    const other = await startWorld({ clients: { TVHTML5: { throttled: true } } }, "&clients=TV,VISIONOS");
+    other.yt.scriptAnswer = { status: 404, body: "" };
+    expect(clientOf(await other.resolve())).toBe("VISIONOS");
+  });
+
   it.each([
     ["throws", 'throw Error("SECRET")'],
     ["wants what it cannot have", "return process.env.HOME"],

@@ -225,6 +225,14 @@ describe("the variant that is held", () => {
     expect(world.asked()).toEqual([VISIONOS, TV]);
   });
 
+  it("is not looked for at the cost of what can be played", async () => {
+    const clients = { [TV]: { http: { status: 429 } }, [WEB]: { playability: { status: "ERROR", reason: "Gone" } } };
+    const world = await startWorld({ formats: others, clients });
+    expect(clientOf(await world.resolve(ID, { variant: best }))).toBe(VISIONOS);
+    expect(world.asked()).toEqual([VISIONOS, TV]);
+    expect(clientOf(await world.resolve())).toBe(VISIONOS);
+  });
+
   it("is of more weight than the quality", async () => {
     const world = await startWorld();
     expect((await world.resolve(ID, { quality: "low", variant: best })).variant).toBe(best);
