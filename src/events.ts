@@ -119,6 +119,11 @@ export class Events {
     this.#of(name).delete(listener);
   }
 
+  /** True if there is a listener. */
+  isHeard(name: keyof ProxyEvents): boolean {
+    return this.#of(name).size > 0;
+  }
+
   emit<Name extends keyof ProxyEvents>(name: Name, event: ProxyEvents[Name]): void {
     // A copy: a listener may take itself off.
     for (const listener of [...this.#listeners[name]]) {

@@ -30,12 +30,15 @@ export class Telemetry {
       clock,
       onChange: (playback, log, change) => {
         if (change === "ended") this.totals.of(log.asked.source).ended(log);
-        events.emit("session", sessionEvent(playback, log, change));
+        if (!this.stream.isListening && !events.isHeard("session")) return;
+        const event = sessionEvent(playback, log, change);
+        this.#feed.tell("session", event);
+        events.emit("session", event);
       },
     });
     events.on("chunk", (chunk) => this.#feed.chunk(chunk));
     events.on("track", (track) => this.#feed.track(track));
-    for (const name of ["session", "evict", "prefetch"] as const) {
+    for (const name of ["evict", "prefetch"] as const) {
       events.on(name, (event) => this.#feed.tell(name, event));
     }
     events.on("evict", ({ bytes, reason }) => this.totals.evicted(bytes, reason));

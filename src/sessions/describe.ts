@@ -68,7 +68,7 @@ export function describePlayback(playback: Playback, key: string): SessionReport
     id,
     key,
     ...defined({ play }),
-    client,
+    client: { address: client.address, agent: shown(client.agent) },
     startedAt: new Date(playback.beganWall).toISOString(),
     ...defined({ durationMs: endedAt === undefined ? undefined : tenths(endedAt - beganAt) }),
     outcome: decisive?.outcome ?? "open",
@@ -88,7 +88,8 @@ function describeRequest(log: RequestLog, beganAt: number): RequestReport {
     id: log.id,
     at: tenths(cameAt - beganAt),
     method: asked.method,
-    ...defined({ range: asked.range, quality: asked.quality }),
+    ...(asked.range === undefined ? {} : { range: shown(asked.range) }),
+    ...defined({ quality: asked.quality }),
     ...(asked.offline ? { offline: true } : {}),
     ...(asked.conditional.length === 0 ? {} : { conditional: asked.conditional }),
     ...(variant === undefined
@@ -120,9 +121,10 @@ function shownField(name: string, value: unknown): unknown {
   return name === "from" || name === "to" ? shown(String(value)) : value;
 }
 
-/** What a source or an upstream said may hold anything. */
+/** What a client, a source or an upstream said may hold anything. */
 function shown(text: string): string {
-  return redactText(text).slice(0, MAX_LENGTH);
+  const plain = redactText(text.replace(/[^\x21-\x7e]+/g, " "));
+  return plain.length <= MAX_LENGTH ? plain : `${plain.slice(0, MAX_LENGTH)}…`;
 }
 
 function tenths(ms: number): number {

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import type { Clock } from "../data-source/clock.ts";
 import type { Quality, TrackKey } from "../data-source/data-source.ts";
-import { redactText } from "../redact.ts";
 import { type Client, Playback } from "./playback.ts";
-import { type Asked, RequestLog } from "./request-log.ts";
+import { type Asked, type RequestKeeper, RequestLog } from "./request-log.ts";
 
 /** A request for a track, as far as the recorder looks at it. */
 export interface Flight extends TrackKey {
@@ -27,15 +26,25 @@ const KEPT = 100;
 /** A request of the same player for the same track within this time after the last one belongs to the same playback, ms. */
 const SAME_PLAYBACK_MS = 60_000;
 const CONDITIONAL = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"] as const;
-const MAX_AGENT_LENGTH = 120;
-const MAX_RANGE_LENGTH = 80;
+/** Of a header, characters; less is shown. */
+const MAX_HEADER_LENGTH = 300;
+/** IPv4 in IPv6 notation. */
+const MAPPED = "::ffff:";
+
+/** A playback that is kept, and what its requests tell. */
+interface Entry {
+  /** What its requests have in common. */
+  readonly group: string;
+  readonly playback: Playback;
+  readonly keeper: RequestKeeper;
+}
 
 /** Keeps the timelines of the last playbacks, within bounds. */
 export class FlightRecorder {
   readonly #options: FlightRecorderOptions;
   /** The one whose last request is the oldest first. */
-  readonly #playbacks = new Set<Playback>();
-  readonly #current = new Map<string, Playback>();
+  readonly #entries = new Set<Entry>();
+  readonly #current = new Map<string, Entry>();
   readonly #open = new Set<RequestLog>();
   #playbackIds = 0;
   #requestIds = 0;
@@ -46,7 +55,7 @@ export class FlightRecorder {
 
   /** The last playbacks, the one whose last request is the newest first. */
   get playbacks(): Playback[] {
-    return [...this.#playbacks].toReversed();
+    return [...this.#entries].toReversed().map(({ playback }) => playback);
   }
 
   /** Requests that have not ended. */
@@ -56,68 +65,83 @@ export class FlightRecorder {
 
   /** A player's request came. */
   begin(request: IncomingMessage, flight: Flight): RequestLog {
-    const { clock, onChange } = this.#options;
-    const now = clock.now();
-    const client = clientOf(request);
-    const playback = this.#playbackOf(client, flight, now);
-    const log = new RequestLog((this.#requestIds += 1), askedOf(request, flight), {
-      now: () => clock.now(),
-      onFollow: (one, need, joined) => playback.follow(one, need, joined),
-      onVariant: (one, variant) => playback.see(one, variant, clock.now()),
-      onAnswered: (one) => onChange?.(playback, one, "answered"),
-      onEnded: (one) => {
-        this.#open.delete(one);
-        playback.end(one);
-        onChange?.(playback, one, "ended");
-      },
-    });
+    const { playback, keeper } = this.#entryOf(clientOf(request), flight);
+    const log = new RequestLog((this.#requestIds += 1), askedOf(request, flight), keeper);
     this.#open.add(log);
     playback.begin(log);
-    onChange?.(playback, log, "came");
+    this.#options.onChange?.(playback, log, "came");
     return log;
   }
 
-  #playbackOf(client: Client, { source, id, play }: Flight, now: number): Playback {
+  #entryOf(client: Client, flight: Flight): Entry {
+    const { source, id, play } = flight;
     const name = play === undefined ? `${client.address}\n${client.agent}` : `play\n${play}`;
     const group = `${name}\n${source}\n${id}`;
     const known = this.#current.get(group);
-    // Whoever names its playback knows it after any pause.
-    const goesOn = play !== undefined || known?.isOpen === true;
-    const isSame = goesOn || now - (known?.endedAt ?? Number.NEGATIVE_INFINITY) < SAME_PLAYBACK_MS;
-    if (known !== undefined && isSame) {
+    if (known !== undefined && this.#goesOn(known.playback)) {
       // The newest goes last.
-      this.#playbacks.delete(known);
-      this.#playbacks.add(known);
+      this.#entries.delete(known);
+      this.#entries.add(known);
       return known;
     }
+    const entry = this.#newEntry(group, client, flight);
+    this.#current.set(group, entry);
+    this.#entries.add(entry);
+    if (this.#entries.size > KEPT) this.#forgetOne();
+    return entry;
+  }
+
+  #goesOn({ play, endedAt }: Playback): boolean {
+    // Whoever names its playback knows it after any pause.
+    return play !== undefined || endedAt === undefined || this.#options.clock.now() - endedAt < SAME_PLAYBACK_MS;
+  }
+
+  #newEntry(group: string, client: Client, { source, id, play }: Flight): Entry {
+    const { clock, onChange } = this.#options;
     const playback = new Playback({
       id: (this.#playbackIds += 1),
       track: { source, id },
       client,
       play,
-      beganAt: now,
-      beganWall: this.#options.clock.wall(),
+      beganAt: clock.now(),
+      beganWall: clock.wall(),
     });
-    this.#current.set(group, playback);
-    this.#playbacks.add(playback);
-    this.#forget();
-    return playback;
+    const keeper: RequestKeeper = {
+      now: () => clock.now(),
+      onFollow: (log, need, joined) => playback.follow(log, need, joined),
+      onVariant: (log, variant) => playback.see(log, variant, clock.now()),
+      onAnswered: (log) => onChange?.(playback, log, "answered"),
+      onEnded: (log) => {
+        this.#open.delete(log);
+        playback.end(log);
+        onChange?.(playback, log, "ended");
+      },
+    };
+    return { group, playback, keeper };
   }
 
   /** Keeps to the bound: the oldest goes, of those that are over if there are any. */
-  #forget(): void {
-    if (this.#playbacks.size <= KEPT) return;
-    const all = [...this.#playbacks];
-    const victim = all.find(({ isOpen }) => !isOpen) ?? all[0];
+  #forgetOne(): void {
+    let victim: Entry | undefined;
+    for (const entry of this.#entries) {
+      victim ??= entry;
+      if (entry.playback.isOpen) continue;
+      victim = entry;
+      break;
+    }
     if (victim === undefined) return;
-    this.#playbacks.delete(victim);
-    for (const [group, playback] of this.#current) if (!this.#playbacks.has(playback)) this.#current.delete(group);
+    this.#entries.delete(victim);
+    // Another one may have come in its place.
+    if (this.#current.get(victim.group) === victim) this.#current.delete(victim.group);
   }
 }
 
 function clientOf({ socket, headers }: IncomingMessage): Client {
-  const address = (socket.remoteAddress ?? "").replace(/^::ffff:/, "");
-  return { address, agent: shown(headers["user-agent"] ?? "", MAX_AGENT_LENGTH) };
+  const address = socket.remoteAddress ?? "";
+  return {
+    address: address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address,
+    agent: short(headers["user-agent"] ?? ""),
+  };
 }
 
 function askedOf({ method = "GET", headers }: IncomingMessage, flight: Flight): Asked {
@@ -125,7 +149,7 @@ function askedOf({ method = "GET", headers }: IncomingMessage, flight: Flight): 
   return {
     source,
     method,
-    ...(headers.range === undefined ? {} : { range: shown(headers.range, MAX_RANGE_LENGTH) }),
+    ...(headers.range === undefined ? {} : { range: short(headers.range) }),
     ...(quality === undefined ? {} : { quality }),
     offline,
     conditional: CONDITIONAL.filter((name) => headers[name] !== undefined),
@@ -133,8 +157,6 @@ function askedOf({ method = "GET", headers }: IncomingMessage, flight: Flight): 
   };
 }
 
-/** What a client wrote, fit to be shown. */
-function shown(text: string, maxLength: number): string {
-  const plain = redactText(text.slice(0, 2 * maxLength).replace(/[^\x21-\x7e]+/g, " "));
-  return plain.length <= maxLength ? plain : `${plain.slice(0, maxLength)}…`;
+function short(header: string): string {
+  return header.length <= MAX_HEADER_LENGTH ? header : header.slice(0, MAX_HEADER_LENGTH);
 }

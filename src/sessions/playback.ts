@@ -7,6 +7,7 @@ import type { RequestLog, SeenVariant, ServedBytes } from "./request-log.ts";
 /** The player, as far as it says who it is. */
 export interface Client {
   readonly address: string;
+  /** As it came: not fit to be shown. */
   readonly agent: string;
 }
 
@@ -60,9 +61,10 @@ export class Playback {
   readonly counts: Counts = { resolves: 0, windows: 0, retries: 0, refreshes: 0, joins: 0 };
   /** Monotonic ms; undefined while a request is open. */
   endedAt: number | undefined;
-  readonly #open = new Map<RequestLog, Map<Need, () => void>>();
+  /** And the needs that each waits for, with what ends watching them. */
+  readonly #open = new Map<RequestLog, Map<Need, () => void> | undefined>();
   /** Two requests may wait for one need. */
-  readonly #noted = new WeakSet<PlaybackEvent>();
+  #noted: WeakSet<PlaybackEvent> | undefined;
   readonly #served = { disk: 0, memory: 0, upstream: 0 };
   #last: SeenVariant | undefined;
   #lastQuality: string | undefined;
@@ -90,14 +92,16 @@ export class Playback {
   /** A request came. */
   begin(log: RequestLog): void {
     this.requests.push(log);
-    this.#open.set(log, new Map());
+    this.#open.set(log, undefined);
     this.endedAt = undefined;
   }
 
   /** A request waits for what is fetched for `need`. */
   follow(log: RequestLog, need: Need, joined: Priority | undefined): void {
-    const followed = this.#open.get(log);
-    if (followed === undefined || followed.has(need)) return;
+    if (!this.#open.has(log)) return;
+    const followed = this.#open.get(log) ?? new Map<Need, () => void>();
+    if (followed.has(need)) return;
+    this.#open.set(log, followed);
     if (joined !== undefined) {
       this.counts.joins += 1;
       this.#note(log, { at: need.now(), event: "join", of: begunFor(joined) });
@@ -131,6 +135,7 @@ export class Playback {
   }
 
   #note(log: RequestLog, event: PlaybackEvent): void {
+    this.#noted ??= new WeakSet();
     if (this.#noted.has(event)) return;
     this.#noted.add(event);
     if (event.event === "resolve") this.counts.resolves += 1;

@@ -20,7 +20,7 @@ export interface ServedBytes {
 export interface Asked {
   readonly source: string;
   readonly method: string;
-  /** As it came. */
+  /** As it came: not fit to be shown. */
   readonly range?: string;
   readonly quality?: Quality;
   readonly offline: boolean;
