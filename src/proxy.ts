@@ -234,6 +234,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
       const track = await (local === undefined ? cache.enter(want) : enterLocal(local, want));
       return events.watch(track, trackKey(want.source, want.id));
     },
+    hintOf: (want) => cache.hintOf(want),
     clock,
     firstByteMs: options.firstByteMs ?? 4000,
     patienceMs: options.patienceMs ?? 20_000,

@@ -16,6 +16,8 @@ export interface Want extends TrackKey {
   readonly offline?: boolean;
   readonly level?: Priority;
   readonly signal: AbortSignal;
+  /** True once whoever wants it has waited so long that it will come back: what it waits for goes on when it leaves. */
+  readonly isPatient?: () => boolean;
   readonly onFollow?: OnFollow;
 }
 

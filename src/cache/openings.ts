@@ -49,8 +49,8 @@ export class Openings {
       throw reasonToGive(error, opening.fill);
     } finally {
       opening.waiting -= 1;
-      // A client that was told to wait no longer may come back for what is on its way.
-      const patient = isAfterbayError(want.signal.reason, "upstream-timeout");
+      // A client that was told to wait no longer, or has its headers already, may come back for what is on its way.
+      const patient = isAfterbayError(want.signal.reason, "upstream-timeout") || want.isPatient?.() === true;
       if (opening.waiting === 0 && !opening.done && !patient) this.#abandon(opening);
     }
   }

@@ -3,12 +3,13 @@ import type { Want } from "../cache/track-cache.ts";
 import type { ReadingStats } from "../cache/variant-reader.ts";
 import type { Clock } from "../data-source/clock.ts";
 import { QUALITIES, type Quality, type TrackKey } from "../data-source/data-source.ts";
+import type { Resolution } from "../data-source/resolution.ts";
 import { AfterbayError, isAfterbayError } from "../errors.ts";
 import type { FlightRecorder } from "../sessions/flight-recorder.ts";
 import type { Answered, RequestLog } from "../sessions/request-log.ts";
-import { etagOf, judgePreconditions, rangeApplies } from "./conditional.ts";
+import { keepsPromise, type Plan, planAnswer } from "./plan.ts";
 import { sendProblem, verdictOf } from "./problem.ts";
-import { contentRange, parseRange, unsatisfied } from "./ranges.ts";
+import { parseRange } from "./ranges.ts";
 
 /** A track that can be read: one of the cache, or a local file. */
 export interface ServedTrack {
@@ -44,6 +45,8 @@ export interface ServedReading extends AsyncIterator<Uint8Array, undefined> {
 export interface StreamOptions {
   /** Finds or opens a track. */
   readonly enter: (want: Want) => Promise<ServedTrack>;
+  /** What a track's resolver says of it while it is being opened; undefined before it has said anything. */
+  readonly hintOf: (want: Want) => Pick<Resolution, "contentLength" | "contentType" | "variant"> | undefined;
   readonly clock: Clock;
   /** Ms until an answer must have begun, if only with an error. */
   readonly firstByteMs: number;
@@ -67,10 +70,6 @@ const HEADERS_AHEAD_MS = 500;
 const HIT = "afterbay; hit";
 const PLAY_NAME = /^[\w.~-]{1,64}$/;
 
-/** RFC 9110, section 8.3.1; of the types under `application/`, those that servers give audio. */
-const MEDIA_TYPE =
-  /^(?:(?:audio|video)\/[\w!#$&^.+-]+|application\/(?:octet-stream|ogg|mp4|x-flac|x-ogg)|binary\/octet-stream)(?:[ \t]*;[ \t]*[\w!#$&^.+-]+=(?:[\w!#$&^.+-]+|"[\t\x20-\x21\x23-\x5b\x5d-\x7e]*"))*[ \t;]*$/i;
-
 /** What a request's query says of how to play. Throws `bad-request`. */
 export function wantedOf(query: URLSearchParams): Pick<StreamWant, "quality" | "offline" | "play"> {
   const quality = QUALITIES.find((known) => known === query.get("quality"));
@@ -84,16 +83,6 @@ export function wantedOf(query: URLSearchParams): Pick<StreamWant, "quality" | "
     // Of use to its player alone: what is no name is no reason not to play.
     ...(PLAY_NAME.test(play) ? { play } : {}),
   };
-}
-
-/** What is to be sent: bytes [start, end) of the track, with the headers that say so. */
-interface Plan {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly start: number;
-  /** Exclusive; undefined where the size is not known. */
-  readonly end: number | undefined;
-  readonly hasBody: boolean;
 }
 
 /**
@@ -143,6 +132,8 @@ class Answer {
   readonly #gone: AbortController;
   readonly #log: RequestLog;
   readonly #began: number;
+  /** What was said in headers that went out before a byte was there. */
+  #promised: Plan | undefined;
 
   constructor(
     options: StreamOptions,
@@ -166,9 +157,14 @@ class Answer {
     for (let round = 0; ; round += 1) {
       const track = await this.#enter();
       try {
-        const plan = this.#plan(track.variant);
+        const plan = planAnswer(this.#request, this.#want, track.variant);
+        if (this.#promised !== undefined && !keepsPromise(this.#promised, plan)) {
+          throw new AfterbayError("variant-changed", "The upstream's bytes are not those that the source announced");
+        }
         if (!plan.hasBody || this.#request.method === "HEAD") {
-          this.#response.writeHead(plan.status, { ...plan.headers, ...this.#diagnostics(track, plan, undefined) });
+          const cacheStatus = this.#cacheStatus(track, plan);
+          const timings = this.#timings(track, cacheStatus);
+          this.#response.writeHead(plan.status, { ...plan.headers, "cache-status": cacheStatus, ...timings });
           this.#response.end();
           this.#log.answered({ status: plan.status });
           this.#log.ended("complete");
@@ -198,16 +194,21 @@ class Answer {
   }
 
   async #enter(): Promise<ServedTrack> {
-    const { range, "if-range": ifRange } = this.#request.headers;
-    const asked = parseRange(range, undefined);
+    const { method, headers } = this.#request;
+    const asked = parseRange(headers.range, undefined);
     const want: Want = {
       ...this.#want,
       position: asked.kind === "range" ? asked.start : 0,
-      conditional: ifRange !== undefined,
+      sizeOnly: method === "HEAD" || asked.kind === "suffix",
+      conditional: headers["if-range"] !== undefined,
       signal: this.#gone.signal,
+      isPatient: () => this.#promised !== undefined,
       onFollow: this.#log.onFollow,
     };
-    const cancel = this.#options.clock.after(this.#options.firstByteMs, () => this.#giveUp());
+    const cancel = this.#hurry(
+      () => this.#planByHint(want),
+      (plan) => this.#sendHeaders(plan, "afterbay; fwd=miss"),
+    );
     try {
       const track = await this.#options.enter(want);
       const { publicName: name, contentType, size } = track.variant;
@@ -222,81 +223,72 @@ class Answer {
     }
   }
 
-  #giveUp(): void {
-    this.#gone.abort(new AfterbayError("upstream-timeout", "The source took too long to answer"));
+  /** The answer as it will be if the resolver is right. Only bytes are promised by its word, no verdict. */
+  #planByHint(want: Want): Plan | undefined {
+    const { contentLength: size, contentType, variant: publicName } = this.#options.hintOf(want) ?? {};
+    if (size === undefined || contentType === undefined || this.#request.method === "HEAD") return undefined;
+    const plan = planAnswer(this.#request, this.#want, { size, contentType, publicName });
+    return plan.hasBody ? plan : undefined;
   }
 
-  #plan(variant: ServedVariant): Plan {
-    const { source, id } = this.#want;
-    const { size } = variant;
-    const headers: Record<string, string> = {
-      "content-type": servedType(variant.contentType),
-      "cache-control": "no-cache",
-      "x-content-type-options": "nosniff",
+  /**
+   * Keeps to the time that a player waits: in the last half second before an error would be due sends the headers, if
+   * there is a plan, and gives up when patience ends; else gives up when the error is due. `onLate` is told before either.
+   * The returned function ends it.
+   */
+  #hurry(planned: () => Plan | undefined, send: (plan: Plan) => void, onLate = (): void => {}): () => void {
+    const { clock, firstByteMs, patienceMs } = this.#options;
+    let cancel = (): void => {};
+    const at = (ms: number, act: () => void): void => {
+      cancel = clock.after(Math.max(0, this.#began + ms - clock.now()), act);
     };
-    const etag = size === undefined ? undefined : etagOf(source, id, variant.publicName);
-    const verdict = judgePreconditions(this.#request.headers, etag);
-    if (verdict === "precondition-failed") {
-      return { status: 412, headers: { "content-length": "0" }, start: 0, end: 0, hasBody: false };
+    const giveUp = (): void => {
+      onLate();
+      this.#gone.abort(new AfterbayError("upstream-timeout", "The source took too long to answer"));
+    };
+    const waitPatiently = (): void => at(patienceMs, giveUp);
+    const sendAhead = (otherwise: () => void): void => {
+      const plan = planned();
+      if (plan === undefined) return otherwise();
+      onLate();
+      this.#promised = plan;
+      send(plan);
+      this.#response.flushHeaders();
+      waitPatiently();
+    };
+    if (this.#response.headersSent) waitPatiently();
+    else {
+      at(firstByteMs - HEADERS_AHEAD_MS, () => {
+        sendAhead(() => at(firstByteMs, () => sendAhead(giveUp)));
+      });
     }
-    // Of an unknown length nothing can be promised: no ranges, no tag, no length.
-    if (size === undefined || etag === undefined)
-      return { status: 200, headers, start: 0, end: undefined, hasBody: true };
-    headers.etag = etag;
-    headers["accept-ranges"] = "bytes";
-    if (verdict === "not-modified") {
-      return { status: 304, headers: { etag, "cache-control": "no-cache" }, start: 0, end: 0, hasBody: false };
-    }
-    const isGet = this.#request.method === "GET";
-    const applies = isGet && rangeApplies(one(this.#request.headers["if-range"]), etag);
-    const asked = parseRange(applies ? this.#request.headers.range : undefined, size);
-    if (asked.kind === "unsatisfiable") {
-      const refusal = { "content-range": unsatisfied(size), "content-length": "0", "accept-ranges": "bytes", etag };
-      return { status: 416, headers: refusal, start: 0, end: 0, hasBody: false };
-    }
-    if (asked.kind === "range") {
-      const end = asked.end ?? size;
-      headers["content-range"] = contentRange(asked.start, end, size);
-      headers["content-length"] = String(end - asked.start);
-      return { status: 206, headers, start: asked.start, end, hasBody: true };
-    }
-    headers["content-length"] = String(size);
-    return { status: 200, headers, start: 0, end: size, hasBody: size > 0 };
+    return () => cancel();
+  }
+
+  #sendHeaders(plan: Plan, cacheStatus: string, timings: Record<string, string> = {}): void {
+    this.#response.writeHead(plan.status, { ...plan.headers, "cache-status": cacheStatus, ...timings });
+    const { status, start, end } = plan;
+    this.#log.answered({ status, start, ...(end === undefined ? {} : { end }), cache: cacheWord(cacheStatus) });
   }
 
   /** Waits for the first byte, then sends the headers; sends them ahead of it where it is late and they are known. */
   async #first(track: ServedTrack, plan: Plan, reader: ServedReading): Promise<IteratorResult<Uint8Array, undefined>> {
-    const { clock, firstByteMs, patienceMs } = this.#options;
     const before = this.#cacheStatus(track, plan);
-    const left = this.#began + firstByteMs - clock.now();
-    let cancel = (): void => {};
-    const wait = (ms: number, act: () => void): void => {
-      cancel = clock.after(Math.max(0, ms), () => {
-        // Whoever comes back for these bytes is to find them on their way.
+    const send = (): void => this.#sendHeaders(plan, before, this.#timings(track, before, reader.stats));
+    const known = plan.end !== undefined && track.variant.contentType !== undefined;
+    // Whoever comes back for these bytes is to find them on their way.
+    reader.patient = this.#promised !== undefined;
+    const cancel = this.#hurry(
+      () => (known ? plan : undefined),
+      send,
+      () => {
         reader.patient = true;
-        act();
-      });
-    };
-    const sendHeaders = (): void => {
-      this.#response.writeHead(plan.status, {
-        ...plan.headers,
-        ...this.#diagnostics(track, plan, before, reader.stats),
-      });
-      const { status, start, end } = plan;
-      this.#log.answered({ status, start, ...(end === undefined ? {} : { end }), cache: cacheWord(before) });
-    };
-    if (plan.end === undefined || track.variant.contentType === undefined) wait(left, () => this.#giveUp());
-    else {
-      wait(left - HEADERS_AHEAD_MS, () => {
-        sendHeaders();
-        this.#response.flushHeaders();
-        wait(this.#began + patienceMs - clock.now(), () => this.#giveUp());
-      });
-    }
+      },
+    );
     try {
       const first = await reader.next();
       if (first.done !== true) this.#log.firstByte();
-      if (!this.#response.headersSent) sendHeaders();
+      if (!this.#response.headersSent) send();
       return first;
     } finally {
       cancel();
@@ -334,25 +326,16 @@ class Answer {
     return `afterbay; fwd=${nothing ? "miss" : "partial"}${stored}`;
   }
 
-  #diagnostics(
-    track: ServedTrack,
-    plan: Plan,
-    cacheStatus: string | undefined,
-    stats?: ReadingStats,
-  ): Record<string, string> {
-    const status = cacheStatus ?? this.#cacheStatus(track, plan);
-    const isHit = status === HIT;
-    const resolve = track.timing.resolveMs ?? stats?.resolveMs;
-    const upstream = isHit ? 0 : (track.timing.upstreamMs ?? 0) + (stats?.upstreamMs ?? 0);
+  #timings({ timing }: ServedTrack, cacheStatus: string, stats?: ReadingStats): Record<string, string> {
+    const isHit = cacheStatus === HIT;
+    const resolve = timing.resolveMs ?? stats?.resolveMs;
+    const upstream = isHit ? 0 : (timing.upstreamMs ?? 0) + (stats?.upstreamMs ?? 0);
     const timings = [
       ["resolve", resolve],
       ["upstream", upstream > 0 ? upstream : undefined],
       ["cache", stats?.cacheMs ?? (isHit ? stats?.upstreamMs : undefined)],
     ].flatMap(([name, ms]) => (typeof ms === "number" ? [`${name};dur=${ms.toFixed(1)}`] : []));
-    return {
-      "cache-status": status,
-      ...(timings.length === 0 ? {} : { "server-timing": timings.join(", ") }),
-    };
+    return timings.length === 0 ? {} : { "server-timing": timings.join(", ") };
   }
 }
 
@@ -361,23 +344,11 @@ function cacheWord(cacheStatus: string): Exclude<Answered["cache"], undefined> {
   return cacheStatus.includes("fwd=partial") ? "partial" : "miss";
 }
 
-/**
- * The type that goes out: the upstream's, if it is one of media. A browser would show or run others with the rights of
- * this server's own page, and some are no header values at all; those are sent as bytes of no said kind.
- */
-function servedType(contentType: string | undefined): string {
-  return contentType !== undefined && MEDIA_TYPE.test(contentType) ? contentType : "application/octet-stream";
-}
-
 /** Ends a response whose headers are out, in a way that no client takes for its proper end. */
 function breakOff(request: IncomingMessage, response: ServerResponse): void {
   // HTTP/1.0 knows no chunks: without a length, a connection that ends in order is the body's end.
   if (request.httpVersion === "1.0") request.socket.resetAndDestroy();
   response.destroy();
-}
-
-function one(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header;
 }
 
 /**

@@ -1,5 +1,7 @@
-import { afterEach, expect, test } from "vitest";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, describe, expect, test } from "vitest";
 import { type Clock, systemClock } from "../../src/data-source/clock.ts";
+import type { Resolution } from "../../src/data-source/resolution.ts";
 import { assertBytes } from "../helpers/assert-bytes.ts";
 import { eventually } from "../helpers/process.ts";
 import { type Rig, startRig } from "../helpers/rig.ts";
@@ -93,6 +95,102 @@ test("C9: when patience ends the socket is destroyed; the fill goes on, and a re
   expect(rig.hook.calls("song")).toHaveLength(0);
 });
 
+describe("C9: the resolver has named length and type, and the upstream is late", () => {
+  const hint = (): Resolution => rig.up.resolution("song");
+
+  async function late(changes: Partial<Resolution> = {}, latency = 900): Promise<void> {
+    rig = await startRig({ firstByteMs: 600, patienceMs: 4000, resolve: () => ({ ...hint(), ...changes }) });
+    rig.up.resource("song", { size: 3 * MiB });
+    rig.up.script("song", [{ times: 1, do: { latency } }]);
+  }
+
+  test("the headers go out before anything is known of the bytes, which follow", async () => {
+    await late();
+    const got = await rig.get("w/song", { headers: { range: "bytes=1000000-1999999" } });
+    expect([got.status, got.complete, got.headers["content-range"]]).toEqual([
+      206,
+      true,
+      `bytes 1000000-1999999/${3 * MiB}`,
+    ]);
+    expect(got.headersMs).toBeLessThan(600);
+    expect(got.firstByteMs).toBeGreaterThan(800);
+    assertBytes(got.body, rig.up.bytes("song", 1_000_000, 2_000_000));
+    const known = await rig.get("w/song");
+    for (const name of ["etag", "content-type"]) expect(got.headers[name]).toBe(known.headers[name]);
+    assertBytes(known.body, rig.up.bytes("song"));
+  });
+
+  test("where it names no variant, no ETag goes out with them", async () => {
+    await late({ variant: undefined as never });
+    const got = await rig.get("w/song");
+    expect([got.status, got.complete, got.headers["etag"]]).toEqual([200, true, undefined]);
+    expect(got.headersMs).toBeLessThan(600);
+    assertBytes(got.body, rig.up.bytes("song"));
+    expect((await rig.get("w/song")).headers["etag"]).toBeDefined();
+  });
+
+  test.each<[string, Partial<Resolution>]>([
+    ["another length", { contentLength: 3 * MiB + 1 }],
+    ["a shorter one", { contentLength: 1000 }],
+    ["another kind of music", { contentType: "audio/mp4" }],
+  ])("it was wrong (%s): the socket is cut before a byte, and the next one gets the truth", async (_title, wrong) => {
+    await late(wrong);
+    const got = await rig.get("w/song");
+    expect([got.status, got.complete, got.closed, got.body.length]).toEqual([200, false, true, 0]);
+    const next = await rig.get("w/song");
+    expect([next.status, next.complete, next.headers["content-length"]]).toEqual([200, true, String(3 * MiB)]);
+    assertBytes(next.body, rig.up.bytes("song"));
+  });
+
+  test.each<[string, Partial<Resolution>]>([
+    ["no length", { contentLength: undefined as never }],
+    ["no type", { contentType: undefined as never }],
+  ])("it named %s: a typed error in time", async (_title, less) => {
+    await late(less);
+    const got = await rig.get("w/song");
+    expect([got.status, problem(got.body).code]).toEqual([504, "upstream-timeout"]);
+  });
+
+  test("no verdict goes out by its word: a range past its length waits for the upstream's", async () => {
+    await late({ contentLength: 1000 }, 300);
+    const got = await rig.get("w/song", { headers: { range: "bytes=2000-2999" } });
+    expect(got.status).toBe(206);
+    assertBytes(got.body, rig.up.bytes("song", 2000, 3000));
+  });
+
+  test("a player that leaves with its headers finds the same request under way when it comes back", async () => {
+    await late({}, 1500);
+    const gone = new AbortController();
+    const first = rig.get("w/song", { signal: gone.signal, onProgress: () => gone.abort(new Error("left")) });
+    await expect(first).rejects.toThrow("left");
+    const second = await rig.get("w/song", { headers: { range: "bytes=0-99999" } });
+    assertBytes(second.body, rig.up.bytes("song", 0, 100_000));
+    expect([rig.hook.calls().length, rig.up.requests("song").length]).toEqual([1, 1]);
+  });
+});
+
+test("C9: a resolver that takes its time: a typed error, then the reconnect gets the bytes, of one resolve and one request", async () => {
+  rig = await startRig({
+    firstByteMs: 300,
+    resolve: async (id) => {
+      await delay(700);
+      return rig.up.resolution(id);
+    },
+  });
+  rig.up.resource("song", { size: 400_000 });
+  const first = await rig.get("w/song");
+  expect([first.status, problem(first.body).code]).toEqual([504, "upstream-timeout"]);
+  const second = await rig.get("w/song");
+  expect(second.status).toBe(504);
+  const third = await eventually(async () => {
+    const got = await rig.get("w/song");
+    expect(got.status).toBe(200);
+    return got;
+  });
+  assertBytes(third.body, rig.up.bytes("song"));
+  expect([rig.hook.calls().length, rig.up.requests("song").length]).toEqual([1, 1]);
+});
+
 test("C9: a client that leaves while it waits takes its request with it", async () => {
   rig = await startRig();
   rig.up.resource("song", { size: 3 * MiB });
@@ -126,4 +224,39 @@ test("a stall in the middle is bridged without the client's noticing", async () 
   const got = await rig.get("song");
   expect([got.status, got.complete]).toEqual([200, true]);
   assertBytes(got.body, rig.up.bytes("song"));
+});
+
+test("C2: the end of a track that nobody has opened: its size is asked for with little, then just that end", async () => {
+  rig = await startRig();
+  rig.up.resource("song", { size: 3 * MiB });
+  const got = await rig.get("song", { headers: { range: "bytes=-500" } });
+  expect([got.status, got.headers["content-range"]]).toEqual([206, `bytes ${3 * MiB - 500}-${3 * MiB - 1}/${3 * MiB}`]);
+  assertBytes(got.body, rig.up.bytes("song", 3 * MiB - 500));
+  await rig.up.waitIdle();
+  expect(rig.up.requests("song").map(({ range }) => range)).toEqual(["bytes=0-65535", "bytes=3145228-3145727"]);
+  // A player that goes on from the head finds it kept.
+  const whole = await rig.get("song");
+  assertBytes(whole.body, rig.up.bytes("song"));
+  expect(rig.up.bytesSent("song")).toBe(3 * MiB);
+});
+
+test("C1: a HEAD of a track that nobody has opened asks for little", async () => {
+  rig = await startRig();
+  rig.up.resource("song", { size: 3 * MiB });
+  const got = await rig.get("song", { method: "HEAD" });
+  expect([got.status, got.headers["content-length"]]).toEqual([200, String(3 * MiB)]);
+  await rig.up.waitIdle();
+  expect(rig.up.requests("song").map(({ range }) => range)).toEqual(["bytes=0-65535"]);
+  const both = await Promise.all([rig.get("song?quality=low", { method: "HEAD" }), rig.get("song?quality=low")]);
+  assertBytes(both[1].body, rig.up.bytes("song"));
+});
+
+test("the end of a track whose bytes nothing names waits for the one download", async () => {
+  rig = await startRig();
+  rig.up.resource("song", { size: MiB, etag: "none" });
+  const got = await rig.get("song", { headers: { range: "bytes=-500" } });
+  expect(got.complete).toBe(true);
+  assertBytes(got.body, rig.up.bytes("song", MiB - 500));
+  await rig.up.waitIdle();
+  expect(rig.up.requests("song").length).toBeLessThanOrEqual(2);
 });
