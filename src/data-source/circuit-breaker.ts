@@ -6,13 +6,15 @@ const TRACKS = 5;
 const WITHIN_MS = 30_000;
 /** Then nothing is asked of the source for this long, ms. */
 const OPEN_MS = 5000;
+/** A need whose tries fail at once takes 7 s, give or take a fifth; a probe that takes longer hangs, and another is let in. */
+const PROBE_MS = 10_000;
 
 /** Leave to fill one need. */
 export interface Pass {
   /** Bytes arrived. May be told more than once. */
   delivered(): void;
-  /** The need ended, and the source is to blame. */
-  failed(): void;
+  /** The need ended, and the source is to blame. True if it was the probe that decides: the source is left alone again. */
+  failed(): boolean;
   /** It ended in a way that tells nothing of the source: given up, or the track's own fault. */
   over(): void;
 }
@@ -50,6 +52,11 @@ export class CircuitBreaker {
     return this.#openUntil === undefined;
   }
 
+  /** Ms until another need may be let in; 0: now. */
+  get waitMs(): number {
+    return this.#refusedMs(Priority.playback);
+  }
+
   /** Leave for a need of `track`; or else the ms after which it makes sense to ask again. */
   enter(track: string, level: Priority): Pass | number {
     const wait = this.#refusedMs(level);
@@ -62,8 +69,10 @@ export class CircuitBreaker {
     return {
       delivered: () => this.#close(),
       failed: () => {
-        if (decides()) this.#open();
+        const decisive = decides();
+        if (decisive) this.#open();
         else this.#count(track);
+        return decisive;
       },
       over: () => {
         if (!decides()) return;
@@ -100,13 +109,14 @@ export class CircuitBreaker {
   }
 
   /**
-   * Ms for which probes under way keep a need of this level out. One that hangs does so no longer than an open circuit
-   * would; prefetch's never keeps out a player.
+   * Ms for which probes under way keep a need of this level out, but for those that hang; prefetch's never keeps out a
+   * player. Not more than an open circuit: most probes end sooner.
    */
   #probedMs(level: Priority, now: number): number {
     const { playback, other } = this.#probes;
     const rivals = level === Priority.playback ? [playback] : [playback, other];
-    return Math.max(0, ...rivals.map((probe) => (probe === undefined ? 0 : probe.began + OPEN_MS - now)));
+    const left = rivals.map((probe) => (probe === undefined ? 0 : probe.began + PROBE_MS - now));
+    return Math.min(OPEN_MS, Math.max(0, ...left));
   }
 
   #count(track: string): void {

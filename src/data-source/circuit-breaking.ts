@@ -18,10 +18,17 @@ export interface CircuitBreakingOptions {
 export function circuitBreaking(upstream: DataSource, options: CircuitBreakingOptions): DataSource {
   return {
     async open(spec, { signal }) {
+      const { breaker } = options;
       const pass = await enter(spec, options, signal);
-      const settle = (error: unknown): void => {
-        if (!signal.aborted && blamesSource(error)) pass.failed();
-        else pass.over();
+      /** What to throw for `error`, with which the need has ended. */
+      const settle = (error: unknown): unknown => {
+        if (signal.aborted || !blamesSource(error)) {
+          pass.over();
+          return error;
+        }
+        const tellsOfAll = pass.failed() && levelOf(spec) !== Priority.playback;
+        // Prefetch that probed learned nothing of its track.
+        return tellsOfAll ? circuitOpen(breaker.waitMs, error) : error;
       };
       try {
         const opened = await upstream.open(spec, { signal });
@@ -32,8 +39,7 @@ export function circuitBreaking(upstream: DataSource, options: CircuitBreakingOp
               yield chunk;
             }
           } catch (error) {
-            settle(error);
-            throw error;
+            throw settle(error);
           } finally {
             pass.over();
           }
@@ -46,11 +52,18 @@ export function circuitBreaking(upstream: DataSource, options: CircuitBreakingOp
           },
         });
       } catch (error) {
-        settle(error);
-        throw error;
+        throw settle(error);
       }
     },
   };
+}
+
+function levelOf({ urgency }: DataSpec): Priority {
+  return urgency?.level ?? Priority.playback;
+}
+
+function circuitOpen(retryAfterMs: number, cause?: unknown): AfterbayError {
+  return new AfterbayError("circuit-open", "The source fails for all tracks just now", { retryAfterMs, cause });
 }
 
 async function enter(
@@ -60,15 +73,13 @@ async function enter(
 ): Promise<Pass> {
   const until = clock.now() + patienceMs;
   for (;;) {
-    const level = spec.urgency?.level ?? Priority.playback;
+    const level = levelOf(spec);
     const pass = breaker.enter(spec.id, level);
     if (typeof pass !== "number") return pass;
     // Whoever begins a track is told at once; prefetch comes back by itself.
     const waits = spec.expect !== undefined && level === Priority.playback;
     const left = until - clock.now();
-    if (!waits || left <= 0) {
-      throw new AfterbayError("circuit-open", "The source fails for all tracks just now", { retryAfterMs: pass });
-    }
+    if (!waits || left <= 0) throw circuitOpen(pass);
     const waitMs = Math.min(pass, left);
     spec.need.tell({ event: "circuit", waitMs });
     await waitFor(breaker, waitMs, signal);

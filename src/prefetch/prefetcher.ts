@@ -45,6 +45,7 @@ const RETRY_MS = 15_000;
 const MAX_TRIES = 5;
 /** Where a source that fails for all tracks does not say how long it is left alone, ms. */
 const PAUSE_MS = 5000;
+const PROBE_AGAIN_MS = 60_000;
 /** Errors that no later try mends. */
 const FINAL = ["not-found", "unplayable", "bad-request", "no-space"] as const;
 
@@ -247,12 +248,14 @@ export class Prefetcher {
   #failed(name: string, { source }: TrackKey, error: unknown): string {
     const now = this.#options.clock.now();
     const code = isAfterbayError(error) ? error.code : "upstream-failed";
+    const before = this.#failures.get(name)?.tries ?? 0;
     if (isAfterbayError(error, "circuit-open")) {
-      // Nothing was tried.
       this.#pausedUntil.set(source, now + (error.retryAfterMs ?? PAUSE_MS));
+      // One that was tried to see whether the source works lets others do that: it may be bad itself.
+      if (error.cause !== undefined) this.#failures.set(name, { code, tries: before, notBefore: now + PROBE_AGAIN_MS });
       return code;
     }
-    const tries = (this.#failures.get(name)?.tries ?? 0) + 1;
+    const tries = before + 1;
     const final = tries >= MAX_TRIES || isAfterbayError(error, ...FINAL);
     const notBefore = final ? Number.POSITIVE_INFINITY : now + RETRY_MS * 2 ** (tries - 1);
     this.#failures.set(name, { code, tries, notBefore });

@@ -1,8 +1,10 @@
+import { get, type IncomingMessage } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Clock, systemClock } from "../../src/data-source/clock.ts";
 import type { Resolution } from "../../src/data-source/resolution.ts";
 import { assertBytes } from "../helpers/assert-bytes.ts";
+import { HeldClock } from "../helpers/held-clock.ts";
 import { eventually } from "../helpers/process.ts";
 import { type Rig, startRig } from "../helpers/rig.ts";
 
@@ -121,7 +123,7 @@ describe("C9: the resolver has named length and type, and the upstream is late",
   });
 
   test("where it names no variant, no ETag goes out with them", async () => {
-    await late({ variant: undefined as never });
+    await late({ variant: undefined });
     const got = await rig.get("w/song");
     expect([got.status, got.complete, got.headers["etag"]]).toEqual([200, true, undefined]);
     expect(got.headersMs).toBeLessThan(600);
@@ -143,8 +145,8 @@ describe("C9: the resolver has named length and type, and the upstream is late",
   });
 
   test.each<[string, Partial<Resolution>]>([
-    ["no length", { contentLength: undefined as never }],
-    ["no type", { contentType: undefined as never }],
+    ["no length", { contentLength: undefined }],
+    ["no type", { contentType: undefined }],
   ])("it named %s: a typed error in time", async (_title, less) => {
     await late(less);
     const got = await rig.get("w/song");
@@ -259,4 +261,46 @@ test("the end of a track whose bytes nothing names waits for the one download", 
   assertBytes(got.body, rig.up.bytes("song", MiB - 500));
   await rig.up.waitIdle();
   expect(rig.up.requests("song").length).toBeLessThanOrEqual(2);
+});
+
+describe("C6, D6: a player that stops for hours, while its URL dies", () => {
+  const SIZE = 16 * MiB;
+
+  test.each([
+    ["hours pass", (clock: HeldClock) => clock.advance(7 * 3_600_000)],
+    [
+      "the machine sleeps: only the wall clock moves on",
+      async (clock: HeldClock) => {
+        clock.jump(7 * 3_600_000);
+      },
+    ],
+  ])("%s: it goes on with a fresh URL, and no request is refused", async (_title, pass) => {
+    const clock = new HeldClock();
+    rig = await startRig({ clock });
+    rig.up.resource("song", { size: SIZE, signed: true });
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      get({ port: rig.port, path: "/stream/w/song" }, resolve).on("error", reject);
+    });
+    // Nobody reads: the window that runs comes to its end, or to a stop.
+    await clock.pass(10_000);
+    const before = rig.up.requests("song").length;
+    const live = rig.up.live();
+    await pass(clock);
+    rig.up.expire("song");
+    const parts: Buffer[] = [];
+    const read = (async () => {
+      for await (const part of response) parts.push(part as Buffer);
+    })();
+    await clock.during(read);
+    assertBytes(Buffer.concat(parts), rig.up.bytes("song"));
+    expect(rig.up.requests("song").filter(({ status }) => status !== 206)).toEqual([]);
+    expect(rig.hook.calls().map(({ attempt, reason }) => [attempt, reason])).toEqual([
+      [1, "first"],
+      [1, "expired"],
+    ]);
+    expect(rig.up.requests("song").length).toBeGreaterThan(before);
+    // No second request for what had been asked for: memory and sockets held it.
+    expect(rig.up.bytesSent("song")).toBe(SIZE);
+    expect(live).toBeLessThanOrEqual(1);
+  });
 });

@@ -75,6 +75,56 @@ describe("U6: the URL died", () => {
   });
 });
 
+describe("a URL that is refused, and the resolver knows no other", () => {
+  test.each([404, 410])("%i: one request, and the truth, however often it is asked for", async (status) => {
+    await start(MiB);
+    rig.up.script("song", [{ do: { status } }]);
+    for (let n = 0; n < 15; n += 1) {
+      const got = await rig.get("song");
+      expect([got.status, codeOf(got)]).toEqual([404, "not-found"]);
+      expect(rig.up.requests("song").length).toBeLessThanOrEqual(n + 1);
+    }
+    expect(codeOf(await rig.get("missing"))).toBe("not-found");
+    expect(rig.up.requests("missing")).toHaveLength(1);
+  });
+
+  test("404 to URLs that are new each time: still the truth when the track may not be resolved any more", async () => {
+    await start(MiB);
+    rig.up.script("song", [{ do: { status: 404 } }]);
+    for (let n = 0; n < 15; n += 1) expect(codeOf(await rig.get("w/song"))).toBe("not-found");
+    expect(rig.hook.calls()).toHaveLength(20);
+  });
+
+  test("404 to an id that the resolver does not know: the same", async () => {
+    await start(MiB, { resolve: () => ({ status: 404 }) });
+    for (let n = 0; n < 25; n += 1) expect(codeOf(await rig.get("w/unknown"))).toBe("not-found");
+    expect(rig.hook.calls()).toHaveLength(20);
+  });
+
+  test("403: it may pass, so the URL is asked twice, each time large and small; then that is said", async () => {
+    await start(MiB);
+    rig.up.script("song", [{ do: { status: 403 } }]);
+    expect(codeOf(await rig.get("song"))).toBe("upstream-failed");
+    expect(rig.up.requests("song").map(({ range }) => range)).toEqual([
+      "bytes=0-524287",
+      "bytes=0-65535",
+      "bytes=0-524287",
+      "bytes=0-65535",
+    ]);
+    rig.up.script("song", [{ times: 2, do: { status: 403 } }]);
+    expectExact(await rig.get("song"), 0, MiB);
+  });
+
+  test("404 in the middle of a song: the socket is cut, with what came before it", async () => {
+    await start(2 * MiB);
+    rig.up.script("song", [{ when: { startFrom: 1 }, do: { status: 404 } }]);
+    const got = await rig.get("song");
+    expect([got.status, got.complete]).toEqual([200, false]);
+    assertBytes(got.body, rig.up.bytes("song", 0, 512 * KiB));
+    expect(rig.up.requests("song")).toHaveLength(2);
+  });
+});
+
 describe("U7: 206 up to an offset and 403 beyond, whatever the URL", () => {
   test.each(["short", "refuse"] as const)(
     "crossing it is %s: two further resolves, then the socket is cut",
