@@ -92,12 +92,12 @@ async function hear(reader: VariantReader, count: number, ms: number): Promise<n
   for (const until = reader.position + count; reader.position < until; ) {
     const from = reader.position;
     const asked = clock.now();
-    let waits = true;
+    const state = { waits: true };
     const next = reader.next().finally(() => {
-      waits = false;
+      state.waits = false;
     });
     await settle();
-    while (waits) await clock.advance(100);
+    while (state.waits) await clock.advance(100);
     const { value } = await next;
     assertBytes(value as Uint8Array, bytes.subarray(from, reader.position));
     longest = Math.max(longest, clock.now() - asked);

@@ -14,12 +14,12 @@ export class HeldClock extends ManualClock {
 
   /** Lets time run until `work` has settled. */
   async during<T>(work: Promise<T>): Promise<T> {
-    let settled = false;
+    const state = { settled: false };
     const end = (): void => {
-      settled = true;
+      state.settled = true;
     };
     work.then(end, end);
-    while (!settled) {
+    while (!state.settled) {
       await delay(STEP_MS);
       if (!this.busy()) await this.advance(STEP_MS * SPEED);
     }
