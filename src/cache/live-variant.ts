@@ -387,6 +387,8 @@ export class LiveVariant {
     fill.urgency.level = level;
     fill.sequential = this.unnamed;
     for (const other of this.#fills) {
+      // What an ended one brought may still be on its way to the store.
+      if (other.ended && other.memoryStart > position) fill.bound = Math.min(fill.bound, other.memoryStart);
       if (other.ended || other.sequential) continue;
       if (other.position <= position) other.bound = Math.min(other.bound, position);
       else fill.bound = Math.min(fill.bound, other.start.position);

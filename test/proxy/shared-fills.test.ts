@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { FileVariant } from "../../src/cache/file-variant.ts";
 import { assertBytes } from "../helpers/assert-bytes.ts";
 import { eventually } from "../helpers/process.ts";
 import { type Rig, startRig } from "../helpers/rig.ts";
@@ -41,6 +42,33 @@ test("S1: two clients on one cold track, one resolve, each byte once", async () 
   assertBytes(three.body, rig.up.bytes("song"));
   expect(rig.hook.calls("song")).toHaveLength(1);
   expect(rig.up.bytesSent("song") / SIZE).toBeLessThan(1.1);
+});
+
+test("S1: bytes that are still on their way to a slow disk are not fetched again, by a client that begins before them", async () => {
+  const write = FileVariant.prototype.writeChunk;
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const writes = vi.spyOn(FileVariant.prototype, "writeChunk").mockImplementation(async function (
+    this: FileVariant,
+    ...args
+  ) {
+    await released;
+    await write.apply(this, args);
+  });
+  try {
+    rig.up.resource("song", { size: 900_000 });
+    const tail = await rig.get("song", { headers: { range: "bytes=500000-" } });
+    assertBytes(tail.body, rig.up.bytes("song", 500_000));
+    const whole = await rig.get("song");
+    assertBytes(whole.body, rig.up.bytes("song"));
+    expect(rig.up.requests("song").map(({ range }) => range)).toEqual(["bytes=500000-1048575", "bytes=0-499999"]);
+  } finally {
+    release();
+    writes.mockRestore();
+  }
+  await eventually(async () =>
+    expect(await rig.json("/api/tracks/u/song")).toMatchObject({ complete: true, size: 900_000 }),
+  );
 });
 
 test("C7: 8 connections on a cold track: at most 2 live upstream requests, every byte exact and nearly none twice", async () => {
