@@ -18,6 +18,9 @@ const MAX_REDIRECTS = 5;
 /** Silence that is given up: while a reader waits for the next byte, and else. */
 const STALL_URGENT_MS = 3000;
 const STALL_MS = 8000;
+/** A timer that comes so late says that this process had no time; then silence is judged so much later. */
+const HELD_UP_MS = 250;
+const EXCUSE_MS = 50;
 /** Below this many bytes in {@link STALL_MS} while a reader waits, a stream is slower than any music. */
 const TRICKLE_BYTES = 16 * 1024;
 /** Headers that name a user: not carried to another origin by a redirect (RFC 9110, section 15.4). */
@@ -286,11 +289,15 @@ class StallWatch {
     this.#cancel = undefined;
   }
 
-  #arm(ms: number): void {
+  #arm(ms: number, excused = false): void {
+    const due = this.#clock.now() + ms;
     this.#cancel = this.#clock.after(ms, () => {
       this.#cancel = undefined;
-      const silent = this.#clock.now() - this.#since;
+      const now = this.#clock.now();
+      const silent = now - this.#since;
       if (silent < 0) return; // Nobody reads: the next read arms again.
+      // This process was held up, not the upstream: what came meanwhile is read first.
+      if (!excused && now - due > HELD_UP_MS) return this.#arm(EXCUSE_MS, true);
       const limit = (this.#spec.urgent?.() === true ? STALL_URGENT_MS : STALL_MS) * this.#factor;
       if (silent >= limit) this.#fire();
       else this.#arm(Math.min(Math.max(limit - silent, 50), 500));

@@ -49,6 +49,14 @@ export class ManualClock implements Clock {
     await settle();
   }
 
+  /** Lets `ms` pass in which this process does nothing at all: timers that are due come late. */
+  holdUp(ms: number): void {
+    this.#move(ms);
+    const due = this.#timers.filter(({ at }) => at <= this.#now);
+    this.#timers = this.#timers.filter((timer) => !due.includes(timer));
+    for (const { callback } of due) callback();
+  }
+
   /** Moves the wall clock alone: somebody set it, or the machine slept. */
   jump(ms: number): void {
     this.#wall += ms;

@@ -277,6 +277,31 @@ describe("silence", () => {
     await expect(pending).rejects.toMatchObject({ code: "stalled" });
   });
 
+  test("is not what this process makes that is held up: what came meanwhile is read first", async () => {
+    script({ stall: 100_000 });
+    const opened = await open({ urgent });
+    const body = opened.body[Symbol.asyncIterator]();
+    for (let received = 0; received < 100_000; ) received += (await body.next()).value?.length ?? 0;
+    const pending = body.next();
+    pending.catch(() => {});
+    await settle();
+    up.release();
+    clock.holdUp(60_000);
+    expect((await pending).value?.length).toBeGreaterThan(0);
+    await opened[Symbol.asyncDispose]();
+  });
+
+  test("is judged all the same after such a while", async () => {
+    script({ stall: 0 });
+    const opened = await open({ urgent });
+    const pending = opened.body[Symbol.asyncIterator]().next();
+    pending.catch(() => {});
+    await settle();
+    clock.holdUp(60_000);
+    await clock.advance(50);
+    await expect(pending).rejects.toMatchObject({ code: "stalled" });
+  });
+
   test("is not what a reader makes that does not read", async () => {
     const opened = await open({ urgent });
     const body = opened.body[Symbol.asyncIterator]();
