@@ -45,8 +45,7 @@ test("S1: two clients on one cold track, one resolve, each byte once", async () 
 });
 
 test("S1: bytes that are still on their way to a slow disk are not fetched again, by a client that begins before them", async () => {
-  type Write = (this: FileVariant, ...args: Parameters<FileVariant["writeChunk"]>) => Promise<void>;
-  const write = Reflect.get(FileVariant.prototype, "writeChunk") as Write;
+  const write = Reflect.get<FileVariant, "writeChunk">(FileVariant.prototype, "writeChunk");
   let release = (): void => {};
   const released = new Promise<void>((resolve) => (release = resolve));
   const writes = vi.spyOn(FileVariant.prototype, "writeChunk").mockImplementation(async function (
