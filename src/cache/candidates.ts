@@ -1,5 +1,5 @@
 import type { TrackKey } from "../data-source/data-source.ts";
-import type { EvictionCandidate } from "./eviction.ts";
+import { compareCandidates, type EvictionCandidate } from "./eviction.ts";
 import type { Usage } from "./index-row.ts";
 import type { TrackIndex } from "./track-index.ts";
 
@@ -29,6 +29,26 @@ export class Candidates {
 
   *all(): Generator<Candidate> {
     for (const usages of this.#options.index.usageByTrack()) yield* this.#candidates(usages);
+  }
+
+  /**
+   * Those that go next, in order, but for variants of `except`. To find them about `count` tracks are looked at, and more
+   * only while none of those may go. Empty only if none at all may go.
+   */
+  next(count: number, except: ReadonlySet<string>): Candidate[] {
+    const { index } = this.#options;
+    const parked = [...index.several()].flatMap((usages) => this.#candidates(usages)).filter((one) => one.parked);
+    for (let looked = count; ; looked *= 8) {
+      const oldest = index.oldest(looked).flatMap((usages) => this.#candidates(usages));
+      const whole = oldest.filter((one) => one.parked !== true);
+      const all = looked >= index.trackCount;
+      // Others that nobody wishes for may be younger.
+      const due = all ? whole : whole.filter((one) => one.wished !== true);
+      const free = [...parked, ...due].filter(
+        ({ disk, spared, stems }) => disk > 0 && spared === undefined && !stems.some((stem) => except.has(stem)),
+      );
+      if (all || free.length > 0) return free.toSorted(compareCandidates);
+    }
   }
 
   /** A candidate as it is now; undefined if it is gone or another one. */

@@ -3,7 +3,7 @@ import type { Clock } from "../data-source/clock.ts";
 import { type Candidate, Candidates, type CandidatesOptions, type Spared } from "./candidates.ts";
 import type { TrackKey } from "../data-source/data-source.ts";
 import type { DiskUsage } from "./disk-usage.ts";
-import { chooseVictims, compareCandidates } from "./eviction.ts";
+import { chooseVictims } from "./eviction.ts";
 
 const GiB = 1024 ** 3;
 const MiB = 1024 ** 2;
@@ -23,6 +23,8 @@ const REST_MS = 1000;
 /** The order of eviction is kept for this long (ms), and this many candidates: to find it, all tracks are looked at. */
 const ORDER_MS = 60_000;
 const ORDER_LENGTH = 1000;
+/** So many variants could not be deleted that the others cannot either. */
+const MAX_STUCK = 100;
 
 /** To keep to the budget, since the disk is nearly full, or because someone asked. */
 export type EvictionReason = "budget" | "disk" | "asked";
@@ -169,7 +171,7 @@ export class Evictor {
     let lacking = await this.#lacksOnDisk();
     const stuck = new Set<string>();
     const used: Candidate[] = [];
-    while (!this.#closed) {
+    while (!this.#closed && stuck.size < MAX_STUCK) {
       const over = this.#over;
       if (over <= 0 && lacking <= 0) break;
       const victim = this.#next(stuck, used);
@@ -188,7 +190,9 @@ export class Evictor {
     for (;;) {
       const next = this.#order.pop();
       if (next === undefined || this.#options.clock.now() - this.#orderedAt >= ORDER_MS) {
-        if (!this.#findOrder(stuck)) return undefined;
+        this.#order = this.#candidates.next(ORDER_LENGTH, stuck).toReversed();
+        this.#orderedAt = this.#options.clock.now();
+        if (this.#order.length === 0) return undefined;
         used.length = 0;
         continue;
       }
@@ -197,18 +201,6 @@ export class Evictor {
       const same = now?.playedAt === next.playedAt && now.wished === next.wished;
       if (same && now.spared === undefined && !now.stems.some((stem) => stuck.has(stem))) return now;
     }
-  }
-
-  /** False if nothing may go. */
-  #findOrder(stuck: ReadonlySet<string>): boolean {
-    const free: Candidate[] = [];
-    for (const candidate of this.#candidates.all()) {
-      const { disk, spared, stems } = candidate;
-      if (disk > 0 && spared === undefined && !stems.some((stem) => stuck.has(stem))) free.push(candidate);
-    }
-    this.#order = free.toSorted(compareCandidates).slice(0, ORDER_LENGTH).toReversed();
-    this.#orderedAt = this.#options.clock.now();
-    return this.#order.length > 0;
   }
 
   /** False if it stays after all. */

@@ -69,11 +69,11 @@ export class Survey {
     this.#unsettled = false;
     if (files === undefined || this.#closed) return;
     const seen = new Set<string>();
-    for await (const stem of files.stems()) {
+    for await (const [stem, found] of files.find()) {
       if (this.#closed) return;
       seen.add(stem);
       // What cannot be read today may be there tomorrow.
-      await this.#judge(files, stem).catch(() => {});
+      if (found !== undefined) await this.#judge(files, found).catch(() => {});
     }
     for (const { stem, bytes } of [...index.usage()]) {
       if (this.#closed) return;
@@ -83,14 +83,13 @@ export class Survey {
   }
 
   /** Files that are there. */
-  async #judge(files: VariantFiles, stem: string): Promise<void> {
+  async #judge(files: VariantFiles, found: FoundFiles): Promise<void> {
     const { index, live } = this.#options;
-    let found = await files.look(stem);
-    if (found.hasNewMap && live.isFree(stem)) {
+    const { stem, disk, hasData, hasMap, hasNewMap } = found;
+    if (hasNewMap && live.isFree(stem)) {
       await files.tidy(stem);
-      found = await files.look(stem);
+      return await this.#judge(files, await files.look(stem));
     }
-    const { disk, hasData, hasMap } = found;
     const whole = hasData && hasMap;
     if (!live.isFree(stem)) {
       // One that was not written so far does not know itself.

@@ -106,7 +106,30 @@ export class TrackIndex {
 
   /** The same, a track at a time. */
   *usageByTrack(): Generator<Usage[]> {
-    for (const stems of this.#tracks.values()) yield this.#usageOf(typeof stems === "string" ? [stems] : stems);
+    for (const stems of this.#tracks.values()) yield this.#usageOf([stems].flat());
+  }
+
+  /** Of the tracks that were played longest ago, about `count`, in no order; all, if there are no more. */
+  oldest(count: number): Usage[][] {
+    const times = Float64Array.from(this.#tracks.values(), (stems) => this.#playedAt(stems));
+    const last = times.toSorted()[Math.min(count, times.length) - 1] ?? 0;
+    const oldest: Usage[][] = [];
+    let at = 0;
+    for (const stems of this.#tracks.values()) {
+      if ((times[at] ?? 0) <= last) oldest.push(this.#usageOf([stems].flat()));
+      at += 1;
+    }
+    return oldest;
+  }
+
+  /** The tracks of which several variants are stored. */
+  *several(): Generator<Usage[]> {
+    for (const stems of this.#tracks.values()) if (typeof stems !== "string") yield this.#usageOf(stems);
+  }
+
+  /** The number of tracks. */
+  get trackCount(): number {
+    return this.#tracks.size;
   }
 
   usageOf(key: TrackKey): Usage[] {
@@ -221,6 +244,11 @@ export class TrackIndex {
       row.restEnd = at;
     }
     this.#text = packed.buffer;
+  }
+
+  #playedAt(stems: string | readonly string[]): number {
+    if (typeof stems === "string") return this.#rows.get(stems)?.playedAt ?? 0;
+    return Math.max(...stems.map((stem) => this.#rows.get(stem)?.playedAt ?? 0));
   }
 
   #usageOf(stems: readonly string[]): Usage[] {

@@ -1,5 +1,7 @@
+import { lstatSync, type Stats } from "node:fs";
 import { lstat, readdir, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { VariantName } from "./chunk-store.ts";
 import { LineLog } from "./line-log.ts";
 import { Overhead } from "./overhead.ts";
@@ -19,6 +21,8 @@ export interface FoundFiles {
 }
 
 const FILE = /^([0-9a-f]{32})\.(data|map|map\.new)$/;
+/** For so long at a time nothing else has its turn, ms. */
+const SLICE_MS = 3;
 /** In the order in which they are deleted: data without a map is nothing, a map without data would be wrong. */
 const ENDINGS = ["map", "map.new", "data"] as const;
 
@@ -34,35 +38,30 @@ export class VariantFiles {
     this.overhead = new Overhead(root);
   }
 
-  /** The stems of all files, one after the other. Never rejects: folders that cannot be read are passed over. */
-  async *stems(): AsyncGenerator<string> {
+  /**
+   * The files of every variant, one after the other; undefined where they cannot be looked at. Never rejects: folders that
+   * cannot be read are passed over. Whatever else the process does has its turn every few ms.
+   */
+  async *find(): AsyncGenerator<readonly [stem: string, files: FoundFiles | undefined]> {
+    let sliceEnd = performance.now() + SLICE_MS;
     for (const folder of await trackFolders(this.#root)) {
       const names = await readdir(join(this.#root, folder)).catch(() => []);
-      const stems = names.flatMap((name) => FILE.exec(name)?.[1] ?? []);
-      for (const stem of new Set(stems)) if (folderOf(stem) === folder) yield stem;
+      for (const [stem, endings] of byStem(names)) {
+        if (folderOf(stem) !== folder) continue;
+        yield [stem, this.#lookNow(stem, endings)];
+        if (performance.now() < sliceEnd) continue;
+        await nextTurn();
+        sliceEnd = performance.now() + SLICE_MS;
+      }
     }
   }
 
   /** Looks at the files of one variant, which may be gone. Rejects if that cannot be told. */
   async look(stem: string): Promise<FoundFiles> {
     const path = variantPath(this.#root, stem);
-    let [disk, changedAt] = [0, 0];
-    const found = new Set<string>();
-    for (const ending of ENDINGS) {
-      const stats = await lstat(`${path}.${ending}`).catch(unlessMissing);
-      if (stats?.isFile() !== true) continue;
-      found.add(ending);
-      disk += stats.blocks * 512;
-      changedAt = Math.max(changedAt, stats.mtimeMs);
-    }
-    return {
-      stem,
-      disk,
-      hasData: found.has("data"),
-      hasMap: found.has("map"),
-      hasNewMap: found.has("map.new"),
-      changedAt,
-    };
+    const found = new Map<string, Stats | undefined>();
+    for (const ending of ENDINGS) found.set(ending, await lstat(`${path}.${ending}`).catch(unlessMissing));
+    return foundFiles(stem, found);
   }
 
   /** Whose bytes they are, as their map says; undefined if it does not, or is another's. Rejects if it cannot be read. */
@@ -73,6 +72,19 @@ export class VariantFiles {
       name ??= parseTitle(text.toString());
     });
     return name !== undefined && stemOf(name) === stem ? name : undefined;
+  }
+
+  /** At a sixth of what it costs to ask in the background: there may be 200,000 of them. */
+  #lookNow(stem: string, endings: readonly string[]): FoundFiles | undefined {
+    const path = variantPath(this.#root, stem);
+    try {
+      const found = endings.map(
+        (ending) => [ending, lstatSync(`${path}.${ending}`, { throwIfNoEntry: false })] as const,
+      );
+      return foundFiles(stem, new Map(found));
+    } catch {
+      return undefined;
+    }
   }
 
   /** Deletes what is left of a map that was being written anew. */
@@ -89,6 +101,31 @@ export class VariantFiles {
     await rmdir(join(this.#root, folder)).catch(() => {});
     await this.overhead.look(folder);
   }
+}
+
+function byStem(names: readonly string[]): Map<string, string[]> {
+  const stems = new Map<string, string[]>();
+  for (const name of names) {
+    const [, stem, ending] = FILE.exec(name) ?? [];
+    if (stem === undefined || ending === undefined) continue;
+    const known = stems.get(stem);
+    if (known === undefined) stems.set(stem, [ending]);
+    else known.push(ending);
+  }
+  return stems;
+}
+
+function foundFiles(stem: string, found: ReadonlyMap<string, Stats | undefined>): FoundFiles {
+  const files = new Map([...found].filter(([, stats]) => stats?.isFile() === true));
+  const all = [...files.values()];
+  return {
+    stem,
+    disk: all.reduce((sum, stats) => sum + (stats?.blocks ?? 0) * 512, 0),
+    hasData: files.has("data"),
+    hasMap: files.has("map"),
+    hasNewMap: files.has("map.new"),
+    changedAt: all.reduce((last, stats) => Math.max(last, stats?.mtimeMs ?? 0), 0),
+  };
 }
 
 function unlessMissing(error: unknown): undefined {

@@ -479,5 +479,6 @@ describe("what happens while it runs", () => {
     console.log(`D8: first answer after ${wall.toFixed(0)} ms (CPU ${used.toFixed(0)} ms)`);
     // Of the processor, where that is less: a busy machine takes its time.
     expect(Math.min(wall, used)).toBeLessThan(1000);
-  });
+    // Making the log takes most of the time.
+  }, 60_000);
 });
