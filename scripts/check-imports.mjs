@@ -30,7 +30,7 @@ const mayImport = {
   telemetry: [...middle, "sessions", "http", "events"],
   proxy: [...high, "pipeline", "resolvers", "events", "telemetry"],
   library: [...high, "proxy", "resolvers", "events", "sizes", "data-directory", "version"],
-  player: [...high, "pipeline", "proxy"],
+  player: [...high, "pipeline", "proxy", "events"],
   index: [...high, "pipeline", "proxy", "resolvers", "events", "library"],
   cli: [
     ...high,
