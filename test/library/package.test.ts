@@ -25,6 +25,7 @@ const program = (types: boolean): string => `
 import { createServer } from "node:http";
 import { AfterbayError, ConfigError, createProxy${types ? ", type ChunkEvent, type Proxy, type Resolution" : ""} } from "afterbay";
 import { CHUNK_SIZE } from "afterbay/pipeline";
+import { Queue } from "afterbay/player";
 
 const base = process.env.UPSTREAM ?? "";
 const chunks${types ? ": ChunkEvent[]" : ""} = [];
@@ -50,7 +51,7 @@ const mounted = await fetch(\`http://127.0.0.1:\${typeof address === "object" ? 
 const size = (await mounted.arrayBuffer()).byteLength;
 app.close();
 app.closeAllConnections();
-console.log(JSON.stringify({ played: body.length, sameport: url.endsWith(String(port)), chunks: chunks.length, size, prefetched, refused, CHUNK_SIZE }));
+console.log(JSON.stringify({ played: body.length, sameport: url.endsWith(String(port)), chunks: chunks.length, size, prefetched, refused, CHUNK_SIZE, queued: Queue.empty.playNext([{ source: "music", id: "one" }]).entries.length }));
 `;
 
 const EXPECTED = {
@@ -60,6 +61,7 @@ const EXPECTED = {
   prefetched: [{ id: "one", state: "cached" }],
   refused: true,
   CHUNK_SIZE: 512 * 1024,
+  queued: 1,
 };
 
 test("plays from TypeScript, type-checked as strictly as can be", async () => {
