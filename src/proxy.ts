@@ -401,7 +401,7 @@ function storedOf(cache: TrackCache, key: string): object {
   return { ...(facts.size === undefined ? {} : { size: facts.size }), cachedBytes: bytes, complete };
 }
 
-function countBy<Item>(items: readonly Item[], nameOf: (item: Item) => string): Map<string, number> {
+function countBy<Item>(items: Iterable<Item>, nameOf: (item: Item) => string): Map<string, number> {
   const counts = new Map<string, number>();
   for (const item of items) counts.set(nameOf(item), (counts.get(nameOf(item)) ?? 0) + 1);
   return counts;

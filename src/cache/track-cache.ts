@@ -17,7 +17,7 @@ import { StorageHealth, type StorageLog } from "./storage-health.ts";
 import { Survey } from "./survey.ts";
 import { describe, type StoredTrack } from "./stored-track.ts";
 import type { IndexEntry } from "./index-entry.ts";
-import { type TrackIndex, trackKey } from "./track-index.ts";
+import type { TrackIndex } from "./track-index.ts";
 import { VariantRecords } from "./variant-records.ts";
 import { type OpenTrack, openTrack, type Want } from "./open-track.ts";
 
@@ -207,17 +207,12 @@ export class TrackCache {
     return this.#live.get(stemOf(name));
   }
 
-  /** Every track with bytes stored: of several variants, one that is current, of several of those the one that was read last. */
-  list(): StoredTrack[] {
-    const tracks = new Map<string, readonly [string, IndexEntry]>();
-    for (const record of this.#records.all()) {
-      const key = trackKey(record[1]);
-      const known = tracks.get(key);
-      if (known === undefined || byWorth(record, known) < 0) tracks.set(key, record);
-    }
-    return [...tracks.values()].map(([stem, entry]) => describe(entry, this.#live.get(stem)));
+  /** Every track with a record, as they are when the first is asked for; {@link find} tells whether there still is one. */
+  keys(): Iterable<TrackKey> {
+    return this.#options.index.keys();
   }
 
+  /** A track with bytes stored: of several variants, one that is current, of several of those the one that was read last. */
   find(key: TrackKey): StoredTrack | undefined {
     const [best] = this.#records.ofTrack(key).toSorted(byWorth);
     return best === undefined ? undefined : describe(best[1], this.#live.get(best[0]));

@@ -99,6 +99,14 @@ export class TrackIndex {
     }
   }
 
+  /** The keys of all tracks, as they are when the first is asked for. */
+  *keys(): Generator<TrackKey> {
+    for (const key of [...this.#tracks.keys()]) {
+      const [source = "", id = ""] = JSON.parse(key) as string[];
+      yield { source, id };
+    }
+  }
+
   /** What each entry takes, at a hundredth of the cost. */
   *usage(): Generator<Usage> {
     for (const [stem, row] of this.#rows) yield usageOf(stem, row);

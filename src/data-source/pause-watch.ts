@@ -1,7 +1,7 @@
 /** Nothing more for this long (ms): all that was sent together has come. */
 const QUIET_MS = 1;
 /** Where no bytes come for this long, none may come for much longer, ms. */
-const SILENCE_MS = 50;
+const SILENCE_MS = 40;
 
 /** Calls back after so many ms. */
 export type After = (ms: number, act: () => void) => unknown;

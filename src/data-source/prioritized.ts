@@ -10,7 +10,7 @@ import type { Applicant, Scheduler } from "./scheduler.ts";
 /** An upstream goes on sending until it notices that a request was cut: its place is given to nobody before, ms. */
 const NOTICE_MS = 10;
 /** Prefetch that is to give way waits no longer for a pause in which nothing is lost, ms. */
-const GIVE_WAY_MS = 80;
+const GIVE_WAY_MS = 60;
 /** Waits for a place that are worth telling of, ms. */
 const NOTABLE_MS = 2;
 

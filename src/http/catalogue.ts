@@ -1,5 +1,6 @@
 import type { StoredTrack, TrackCache } from "../cache/track-cache.ts";
 import { CHUNK_SIZE, type TrackKey } from "../data-source/data-source.ts";
+import { TimeSlice } from "../data-source/time-slice.ts";
 import type { CatalogueTrack, Resolver } from "../data-source/resolution.ts";
 import type { ApiTrack } from "./api-track.ts";
 import { trackKey } from "./track-path.ts";
@@ -21,21 +22,25 @@ export class Catalogue {
     this.#options = options;
   }
 
-  /** All tracks: those that sources list, in their order, then what else is stored. */
-  async list(): Promise<ApiTrack[]> {
+  /** All tracks: those that sources list, in their order, then what else is stored. Others have their turn in between. */
+  async *list(): AsyncGenerator<ApiTrack> {
     const { cache, resolvers } = this.#options;
-    const stored = new Map(cache.list().map((track) => [trackKey(track.source, track.id), track]));
-    const withMaps = stored.size <= MAX_MAPS;
-    const tracks: ApiTrack[] = [];
+    const withMaps = cache.variants <= MAX_MAPS;
+    const slice = new TimeSlice();
+    const told = new Set<string>();
     for (const [source, resolver] of resolvers) {
       for (const listed of (await resolver.list?.()) ?? []) {
-        const key = trackKey(source, listed.id);
-        tracks.push(await this.#describe({ source, id: listed.id }, listed, stored.get(key), withMaps));
-        stored.delete(key);
+        if (slice.isOver) await slice.pause();
+        const key = { source, id: listed.id };
+        told.add(trackKey(source, listed.id));
+        yield await this.#describe(key, listed, cache.find(key), withMaps);
       }
     }
-    for (const track of stored.values()) tracks.push(await this.#describe(track, undefined, track, withMaps));
-    return tracks;
+    for (const key of cache.keys()) {
+      if (slice.isOver) await slice.pause();
+      const stored = told.has(trackKey(key.source, key.id)) ? undefined : cache.find(key);
+      if (stored !== undefined) yield await this.#describe(key, undefined, stored, withMaps);
+    }
   }
 
   /** One track with its map; undefined if no source lists it and nothing of it is stored. */

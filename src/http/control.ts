@@ -60,11 +60,9 @@ function controlRoutes(site: ControlSite): Route[] {
   async function clear({ response }: Call): Promise<void> {
     const before = cache.bytes;
     let removed = 0;
-    for (const track of cache.list()) {
-      await site.offline.forget(track);
-      await cache.delete(track);
-      removed += 1;
-    }
+    // First whatever would have them fetched again, also of tracks of which nothing came yet.
+    await site.offline.forgetAll();
+    for (const key of cache.keys()) if ((await cache.delete(key)).found) removed += 1;
     sendJson(response, 200, { removed, bytes: before - cache.bytes, kept: cache.bytes });
   }
 
@@ -91,13 +89,14 @@ function controlRoutes(site: ControlSite): Route[] {
     response.writeHead(200, { "content-type": "application/x-ndjson" });
     let checked = 0;
     let bad = 0;
-    for (const track of cache.list()) {
+    for (const key of cache.keys()) {
       if (response.destroyed) return;
-      const badBytes = await cache.verify(track);
+      if (cache.find(key) === undefined) continue;
+      const badBytes = await cache.verify(key);
       checked += 1;
       bad += badBytes > 0 ? 1 : 0;
-      const repaired = repair === true && badBytes > 0 ? { repaired: await refetch(track) } : {};
-      const line = { key: trackKey(track.source, track.id), ok: badBytes === 0, badBytes, ...repaired };
+      const repaired = repair === true && badBytes > 0 ? { repaired: await refetch(key) } : {};
+      const line = { key: trackKey(key.source, key.id), ok: badBytes === 0, badBytes, ...repaired };
       response.write(`${JSON.stringify(line)}\n`);
     }
     response.end(`${JSON.stringify({ done: true, checked, bad })}\n`);
@@ -109,7 +108,7 @@ function controlRoutes(site: ControlSite): Route[] {
     prefetcher.setList(name, [key], "full");
     try {
       for (;;) {
-        const state = prefetcher.states().find(({ source, id }) => source === key.source && id === key.id)?.state;
+        const { state } = prefetcher.stateOf(key, "full");
         if (state !== "waiting" && state !== "fetching") return cache.find(key)?.complete ?? false;
         await new Promise((done) => setTimeout(done, 50));
       }

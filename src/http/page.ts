@@ -15,6 +15,7 @@ export interface Totals {
 }
 
 export interface PageData {
+  /** Those to be shown: all, or the first. */
   readonly tracks: readonly ApiTrack[];
   readonly totals: Totals;
   readonly version: string;
@@ -66,6 +67,7 @@ ${HEAD}
 <main>
 <h2>Tracks</h2>
 ${tracks.length === 0 ? EMPTY : html`<ol>${tracks.map(trackItem)}</ol>`}
+${totals.tracks > tracks.length ? more(totals.tracks - tracks.length) : nothing}
 </main>
 <footer>Afterbay ${version}. Songs stay on this machine’s disk as their bytes flow by.</footer>
 </body>
@@ -78,6 +80,10 @@ const EMPTY = html`<div class="empty">
 <p>No tracks yet.</p>
 <p>This source does not list its tracks. Each one that you play appears here, and stays.</p>
 </div>`;
+
+function more(count: number): Markup {
+  return html`<p>And ${count} more, in <a href="/playlist.m3u8">the playlist of all</a>.</p>`;
+}
 
 function trackItem(track: ApiTrack): Markup {
   const title = track.title ?? track.id;

@@ -3,19 +3,28 @@ import { trackPath } from "./track-path.ts";
 
 export const PLAYLIST_TYPE = "audio/x-mpegurl; charset=utf-8";
 
-/**
- * An extended M3U playlist with titles, lengths in seconds (-1 where unknown) and absolute URLs.
- * `origin` is without a slash at the end; `token` is added to each URL, since players cannot send headers.
- */
-export function renderPlaylist(tracks: Iterable<ApiTrack>, origin: string, token?: string): string {
+export interface PlaylistOptions {
+  /** Of the URLs, without a slash at the end. */
+  readonly origin: string;
+  /** Added to each URL, since players cannot send headers. */
+  readonly token?: string | undefined;
+  /** Leaves out what does not play with no network. */
+  readonly onlyComplete: boolean;
+}
+
+/** The pieces of an extended M3U playlist with titles, lengths in seconds (-1 where unknown) and absolute URLs. */
+export async function* playlistPieces(
+  tracks: AsyncIterable<ApiTrack>,
+  { origin, token, onlyComplete }: PlaylistOptions,
+): AsyncGenerator<string> {
   const query = token === undefined ? "" : `?token=${encodeURIComponent(token)}`;
-  const lines = ["#EXTM3U"];
-  for (const { source, id, title, artist, durationMs } of tracks) {
+  yield "#EXTM3U\n";
+  for await (const { source, id, title, artist, durationMs, complete } of tracks) {
+    if (onlyComplete && !complete) continue;
     const seconds = durationMs === undefined ? -1 : Math.round(durationMs / 1000);
     const name = [artist, title ?? id].filter((part) => part !== undefined && part !== "").join(" - ");
-    lines.push(`#EXTINF:${seconds},${plain(name)}`, `${origin}${trackPath(source, id)}${query}`);
+    yield `#EXTINF:${seconds},${plain(name)}\n${origin}${trackPath(source, id)}${query}\n`;
   }
-  return `${lines.join("\n")}\n`;
 }
 
 /** A line break in a title would begin an entry of its own. */

@@ -1,6 +1,17 @@
 import type { TrackKey } from "../data-source/data-source.ts";
-import { AfterbayError } from "../errors.ts";
+import { TimeSlice } from "../data-source/time-slice.ts";
+import { AfterbayError, isAfterbayError } from "../errors.ts";
 import { parseTrackKey, trackKey } from "./track-path.ts";
+
+interface List {
+  readonly ids: readonly TrackKey[];
+  readonly mode: "head" | "full";
+}
+
+interface TrackState extends TrackKey {
+  readonly state: string;
+  readonly code?: string;
+}
 
 /** What the routes need of whoever fetches ahead and keeps tracks offline. */
 export interface OfflineApi {
@@ -9,60 +20,90 @@ export interface OfflineApi {
   unpin(key: TrackKey): Promise<boolean>;
   /** It is neither kept nor fetched any more; true if it was pinned. */
   forget(key: TrackKey): Promise<boolean>;
+  forgetAll(): Promise<void>;
   readonly prefetcher: {
     setList(name: string, ids: readonly TrackKey[], mode: "head" | "full"): void;
-    lists(): ReadonlyMap<string, { readonly ids: readonly TrackKey[]; readonly mode: "head" | "full" }>;
+    lists(): ReadonlyMap<string, List>;
     cancel(key: TrackKey): void;
-    states(): readonly (TrackKey & { readonly state: string; readonly code?: string })[];
+    states(lists: Iterable<List>): Iterable<TrackState>;
+    stateOf(key: TrackKey, mode: "head" | "full"): TrackState;
   };
 }
 
-/** Most tracks that one list may name, and most lists. */
+/** Most tracks that one list may name, and all together; and most lists. */
 const MAX_IDS = 20_000;
+const MAX_ALL_IDS = 50_000;
 const MAX_LISTS = 100;
 const LIST_NAME = /^[\p{L}\p{N}._~-]{1,100}$/u;
 
-/** Reads the body of `PUT /api/prefetch`. Throws `bad-request`. */
-export function parseWishList(body: unknown, defaultSource: string): { ids: TrackKey[]; mode: "head" | "full" } {
+/** Reads the body of `PUT /api/prefetch`. Rejects with `bad-request`. */
+export async function parseWishList(body: unknown, defaultSource: string): Promise<List> {
   const { ids, mode = "full" } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
   if (!Array.isArray(ids) || !ids.every((id) => typeof id === "string")) throw badRequest("ids is a list of source/id");
   if (ids.length > MAX_IDS) throw badRequest(`A wish list names at most ${MAX_IDS} tracks`);
   if (mode !== "head" && mode !== "full") throw badRequest("mode is head or full");
+  const slice = new TimeSlice();
   const keys = new Map<string, TrackKey>();
-  for (const text of ids) {
-    const { source = defaultSource, id } = parseTrackKey(text);
+  for (const [at, text] of ids.entries()) {
+    if (slice.isOver) await slice.pause();
+    const { source = defaultSource, id } = keyAt(at, text);
     keys.set(trackKey(source, id), { source, id });
   }
   return { ids: [...keys.values()], mode };
 }
 
-/** Throws `bad-request` for a name that is none, or for one list too many. */
-export function checkListName(name: string, api: OfflineApi): void {
-  if (!LIST_NAME.test(name)) throw badRequest("A list's name has 1 to 100 letters, digits or ._~-");
-  const { prefetcher } = api;
-  if (prefetcher.lists().size >= MAX_LISTS && !prefetcher.lists().has(name)) {
-    throw badRequest(`There are ${MAX_LISTS} wish lists already`);
+function keyAt(at: number, text: string): ReturnType<typeof parseTrackKey> {
+  try {
+    return parseTrackKey(text);
+  } catch (error) {
+    if (!isAfterbayError(error)) throw error;
+    throw new AfterbayError(error.code, `ids[${at}]: ${error.message}`, { cause: error });
   }
+}
+
+/** Throws `bad-request` for a list's name that is none, for one list too many, and for too many tracks on all together. */
+export function checkList(name: string, length: number, { prefetcher }: OfflineApi): void {
+  if (!LIST_NAME.test(name)) throw badRequest("A list's name has 1 to 100 letters, digits or ._~-");
+  const lists = prefetcher.lists();
+  if (lists.size >= MAX_LISTS && !lists.has(name)) throw badRequest(`There are ${MAX_LISTS} wish lists already`);
+  let all = length;
+  for (const [other, { ids }] of lists) if (other !== name) all += ids.length;
+  if (all > MAX_ALL_IDS) throw badRequest(`All wish lists together name at most ${MAX_ALL_IDS} tracks`);
 }
 
 /** What is known of a track's bytes, for progress. */
 type Progress = (key: TrackKey) => { readonly size?: number; readonly cachedBytes: number };
 
-/** What `GET /api/prefetch` answers. */
-export function describePrefetch({ prefetcher }: OfflineApi, progress: Progress): object {
-  const lists = Object.fromEntries(
-    [...prefetcher.lists()].map(([name, { ids, mode }]) => [
-      name,
-      { ids: ids.map(({ source, id }) => trackKey(source, id)), mode },
-    ]),
-  );
-  const tracks = prefetcher.states().map(({ source, id, state, code }) => ({
-    key: trackKey(source, id),
-    state,
-    ...(code === undefined ? {} : { code }),
-    ...progress({ source, id }),
-  }));
-  return { lists, tracks };
+/** The pieces of what `/api/prefetch` answers: these lists, by name. Others have their turn in between. */
+export async function* prefetchPieces(
+  { prefetcher }: OfflineApi,
+  lists: ReadonlyMap<string, List>,
+  progress: Progress,
+): AsyncGenerator<string> {
+  const slice = new TimeSlice();
+  yield '{"lists":{';
+  let comma = "";
+  for (const [name, { ids, mode }] of lists) {
+    yield `${comma}${JSON.stringify(name)}:{"ids":[`;
+    comma = "";
+    for (const { source, id } of ids) {
+      if (slice.isOver) await slice.pause();
+      // A key needs no escapes.
+      yield `${comma}"${trackKey(source, id)}"`;
+      comma = ",";
+    }
+    yield `],"mode":"${mode}"}`;
+    comma = ",";
+  }
+  yield '},"tracks":[';
+  comma = "";
+  for (const { source, id, state, code } of prefetcher.states(lists.values())) {
+    if (slice.isOver) await slice.pause();
+    const known = { key: trackKey(source, id), state, ...(code === undefined ? {} : { code }) };
+    yield comma + JSON.stringify({ ...known, ...progress({ source, id }) });
+    comma = ",";
+  }
+  yield "]}";
 }
 
 function badRequest(message: string): AfterbayError {

@@ -4,16 +4,19 @@ import type { ApiTrack } from "./api-track.ts";
 import { tokenCookie } from "./doors.ts";
 import { readJson } from "./json-body.ts";
 import { renderPage } from "./page.ts";
-import { PLAYLIST_TYPE, renderPlaylist } from "./playlist.ts";
-import { checkListName, describePrefetch, parseWishList } from "./prefetch-api.ts";
+import { PLAYLIST_TYPE, playlistPieces } from "./playlist.ts";
+import { checkList, parseWishList, prefetchPieces } from "./prefetch-api.ts";
 import { PROMETHEUS_TYPE, renderMetrics } from "./prometheus.ts";
 import { type Call, type Route, send, sendJson, type Site, trackOf } from "./routing.ts";
+import { sendPieces } from "./send-pieces.ts";
 import { listSessions } from "./sessions-api.ts";
 import { wantedOf } from "./stream.ts";
 import { parseStreamPath } from "./track-path.ts";
 
 const TRACKS = "/api/tracks/";
 const PREFETCH = "/api/prefetch/";
+/** Tracks on the page: more would be no list that anyone reads. */
+const MAX_SHOWN = 500;
 
 /** What every client may ask for. */
 export const publicRoutes: readonly Route[] = [
@@ -32,8 +35,8 @@ export const publicRoutes: readonly Route[] = [
   { matches: is("/metrics"), methods: { GET: metrics } },
   { matches: is("/api/prefetch"), methods: { GET: prefetch, PUT: replaceList } },
   { matches: (path) => path.startsWith(PREFETCH), methods: { DELETE: cancelPrefetch } },
-  { matches: is("/playlist.m3u8"), methods: { GET: (call) => playlist(call, () => true) } },
-  { matches: is("/playlist/cached.m3u8"), methods: { GET: (call) => playlist(call, ({ complete }) => complete) } },
+  { matches: is("/playlist.m3u8"), methods: { GET: (call) => playlist(call, false) } },
+  { matches: is("/playlist/cached.m3u8"), methods: { GET: (call) => playlist(call, true) } },
   { matches: is("/"), methods: { GET: page } },
 ];
 
@@ -57,7 +60,17 @@ async function ready({ site, response }: Call): Promise<void> {
 }
 
 async function tracks({ site, response }: Call): Promise<void> {
-  sendJson(response, 200, { tracks: await site.catalogue.list() });
+  await sendPieces(response, "application/json", jsonPieces(site.catalogue.list()));
+}
+
+async function* jsonPieces(listed: AsyncIterable<ApiTrack>): AsyncGenerator<string> {
+  yield '{"tracks":[';
+  let comma = "";
+  for await (const one of listed) {
+    yield comma + JSON.stringify(one);
+    comma = ",";
+  }
+  yield "]}";
 }
 
 async function track({ site, response, path }: Call): Promise<void> {
@@ -103,24 +116,29 @@ async function metrics({ site, response }: Call): Promise<void> {
 }
 
 async function prefetch({ site, response }: Call): Promise<void> {
-  sendPrefetch(site, response);
+  await sendLists(site, response, new Map(site.offline.prefetcher.lists()));
 }
 
-function sendPrefetch({ cache, offline }: Site, response: ServerResponse): void {
-  const answer = describePrefetch(offline, (key) => {
+async function sendLists(
+  { cache, offline }: Site,
+  response: ServerResponse,
+  lists: ReturnType<Site["offline"]["prefetcher"]["lists"]>,
+): Promise<void> {
+  const pieces = prefetchPieces(offline, lists, (key) => {
     const stored = cache.find(key);
     const size = stored?.facts.size;
     return { cachedBytes: stored?.bytes ?? 0, ...(size === undefined ? {} : { size }) };
   });
-  sendJson(response, 200, answer);
+  await sendPieces(response, "application/json", pieces);
 }
 
 async function replaceList({ site, request, response, query }: Call): Promise<void> {
   const name = query.get("list") ?? "default";
-  checkListName(name, site.offline);
-  const { ids, mode } = parseWishList(await readJson(request), site.defaultSource);
+  checkList(name, 0, site.offline);
+  const { ids, mode } = await parseWishList(await readJson(request), site.defaultSource);
+  checkList(name, ids.length, site.offline);
   site.offline.prefetcher.setList(name, ids, mode);
-  sendPrefetch(site, response);
+  await sendLists(site, response, new Map(ids.length === 0 ? [] : [[name, { ids, mode }]]));
 }
 
 async function cancelPrefetch({ site, response, path }: Call): Promise<void> {
@@ -128,25 +146,22 @@ async function cancelPrefetch({ site, response, path }: Call): Promise<void> {
   response.writeHead(204).end();
 }
 
-async function playlist({ site, request, response }: Call, takes: (track: ApiTrack) => boolean): Promise<void> {
+async function playlist({ site, request, response }: Call, onlyComplete: boolean): Promise<void> {
   // The doors have held the Host against the list of allowed ones.
   const origin = `http://${request.headers.host ?? "localhost"}`;
-  const listed = (await site.catalogue.list()).filter(takes);
-  send(response, 200, PLAYLIST_TYPE, renderPlaylist(listed, origin, site.token));
+  const options = { origin, token: site.token, onlyComplete };
+  await sendPieces(response, PLAYLIST_TYPE, playlistPieces(site.catalogue.list(), options));
 }
 
 async function page({ site, response }: Call): Promise<void> {
-  const all = await site.catalogue.list();
-  const { html, csp } = renderPage({
-    tracks: all,
-    totals: {
-      tracks: all.length,
-      complete: all.filter((one) => one.complete).length,
-      cachedBytes: site.cache.bytes,
-      budgetBytes: site.cache.budget,
-    },
-    version: site.version,
-  });
+  const shown: ApiTrack[] = [];
+  const totals = { tracks: 0, complete: 0, cachedBytes: site.cache.bytes, budgetBytes: site.cache.budget };
+  for await (const one of site.catalogue.list()) {
+    totals.tracks += 1;
+    if (one.complete) totals.complete += 1;
+    if (shown.length < MAX_SHOWN) shown.push(one);
+  }
+  const { html, csp } = renderPage({ tracks: shown, totals, version: site.version });
   // Its players can send no header: whoever was let in to the page is let in to what it plays.
   const cookie: Record<string, string> = site.token === undefined ? {} : { "set-cookie": tokenCookie(site.token) };
   send(response, 200, "text/html; charset=utf-8", html, {

@@ -64,9 +64,13 @@ export function parseTrackPath(prefix: string, path: string): TrackPath | undefi
   return { source: decodeSource(source), id: decodeId(id), rest };
 }
 
-/** Reads a key as {@link trackKey} writes it; one part alone is an id of the default source. Throws `bad-request`. */
+/**
+ * Reads a key as {@link trackKey} writes it, or with characters of any script as they are; one part alone is an id of the
+ * default source. Throws `bad-request`.
+ */
 export function parseTrackKey(key: string): StreamPath {
-  const [first = "", second, ...more] = key.split("/");
+  // Unlike a request target, text has its characters: none of them is a byte of another.
+  const [first = "", second, ...more] = key.replace(/[^\x20-\x7e]+/g, encoded).split("/");
   if (more.length > 0) throw badRequest("A track key has one or two parts");
   if (second === undefined) return { source: undefined, id: decodeId(first) };
   return { source: decodeSource(first), id: decodeId(second) };
@@ -121,6 +125,11 @@ function decode(segment: string): string {
   } catch (cause) {
     throw badRequest("The path is not valid percent-encoded UTF-8", cause);
   }
+}
+
+/** Halves of surrogate pairs stay, to be refused. */
+function encoded(text: string): string {
+  return /\p{Cs}/u.test(text) ? text : encodeURIComponent(text);
 }
 
 function percent(character: string): string {

@@ -4,7 +4,7 @@ import type { TrackCache } from "../cache/track-cache.ts";
 import { trackKey } from "../cache/track-index.ts";
 import type { TrackKey } from "../data-source/data-source.ts";
 import { abortReason } from "../errors.ts";
-import type { PrefetchMode } from "./plan.ts";
+import type { PrefetchMode, WishList } from "./plan.ts";
 import type { Prefetcher } from "./prefetcher.ts";
 
 /** How a prefetch ended. */
@@ -17,6 +17,8 @@ export interface Fetched {
 /** Soon at first, for what is there already; then seldom, ms. */
 const FIRST_PAUSE_MS = 5;
 const MAX_PAUSE_MS = 100;
+/** Of thousands of tracks, looking takes its time: this many times as long is waited. */
+const PAUSE_FACTOR = 10;
 /** What was read to its end is on disk soon after it, ms; if not, it cannot be kept. */
 const WRITING_MS = 2000;
 
@@ -40,28 +42,30 @@ export async function fetchAll(
     doneAt.set(name, began);
     return performance.now() - began < WRITING_MS ? undefined : { state: "failed", code: "not-cached" };
   };
+  const fetched: (Fetched | undefined)[] = keys.map(() => undefined);
+  let wishes: WishList | undefined;
+  let wished = new Set<string>();
+  const look = (key: TrackKey): Fetched | undefined => {
+    const { state, code } = prefetcher.stateOf(key, mode);
+    if (state !== "done") {
+      if (!wished.has(trackKey(key))) return { state: "cancelled" };
+      return state === "failed" ? { state, ...(code === undefined ? {} : { code }) } : undefined;
+    }
+    if (mode === "head" || cache.find(key)?.complete === true) return { state: "cached" };
+    return written(trackKey(key));
+  };
   try {
     // A real timer, whatever the clock: unlike a clock's, it keeps a process alive that waits for nothing else.
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(MAX_PAUSE_MS, 2 * pause)) {
-      const lists = prefetcher.lists();
-      const wished = new Set(lists.get(list)?.ids.map(trackKey));
-      // Of a track on several lists, only the last one's state is told, which may be that of its head.
-      const heads = new Set(
-        [...lists.values()].flatMap(({ ids, mode: other }) => (other === mode ? [] : ids.map(trackKey))),
-      );
-      const states = new Map(prefetcher.states().map((state) => [trackKey(state), state]));
-      const fetched = keys.map((key): Fetched | undefined => {
-        const name = trackKey(key);
-        if (cache.find(key)?.complete === true) return { state: "cached" };
-        if (!wished.has(name)) return { state: "cancelled" };
-        const { state, code } = states.get(name) ?? {};
-        if (state === "failed") return { state, ...(code === undefined ? {} : { code }) };
-        if (state !== "done") return undefined;
-        if (mode === "head") return { state: "cached" };
-        return heads.has(name) ? undefined : written(name);
-      });
+      const began = performance.now();
+      const now = prefetcher.lists().get(list);
+      if (now !== wishes) {
+        wishes = now;
+        wished = new Set(now?.ids.map(trackKey));
+      }
+      for (const [at, key] of keys.entries()) fetched[at] ??= look(key);
       if (fetched.every((one) => one !== undefined)) return fetched;
-      await delay(pause, undefined, { signal });
+      await delay(Math.max(pause, PAUSE_FACTOR * (performance.now() - began)), undefined, { signal });
     }
   } catch (error) {
     throw signal.aborted ? abortReason(signal) : error;

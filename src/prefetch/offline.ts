@@ -45,8 +45,11 @@ export class Offline {
     this.#prefetcher = new Prefetcher({
       cache,
       clock,
-      pinned: () => (background ? this.pins.all() : []),
-      tails: () => (this.#mayHeal() ? this.#tails.values() : []),
+      pinned: background ? this.pins : { has: () => false, all: () => [] },
+      tails: {
+        has: (key) => this.#mayHeal() && this.#tails.has(trackKey(key)),
+        all: () => (this.#mayHeal() ? this.#tails.values() : []),
+      },
       onTail: (bytes) => {
         this.#healedBytes += bytes;
       },
@@ -88,6 +91,7 @@ export class Offline {
     }
     await this.pins.add(key);
     this.prefetcher.forget(key);
+    this.prefetcher.update();
   }
 
   /** True if it was pinned. What is stored of it stays until space is needed. */
@@ -102,6 +106,14 @@ export class Offline {
     this.#tails.delete(trackKey(key));
     this.prefetcher.cancel(key);
     return await this.unpin(key);
+  }
+
+  /** The same for all tracks. */
+  async forgetAll(): Promise<void> {
+    this.#tails.clear();
+    this.prefetcher.cancelAll();
+    await this.pins.clear();
+    this.prefetcher.update();
   }
 
   onTrackChanged(key: TrackKey, change: TrackChange): void {

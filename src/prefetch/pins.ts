@@ -59,6 +59,12 @@ export class Pins implements LogState {
     await this.#log.flush();
     return true;
   }
+
+  async clear(): Promise<void> {
+    for (const key of this.#pins.values()) this.#log.append(lineOf("-", key));
+    this.#pins.clear();
+    await this.#log.flush();
+  }
 }
 
 function lineOf(sign: "+" | "-", { source, id }: TrackKey): string {

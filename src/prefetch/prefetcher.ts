@@ -1,17 +1,19 @@
-import { trackKey } from "../cache/track-index.ts";
 import type { TrackCache } from "../cache/track-cache.ts";
+import { trackKey } from "../cache/track-index.ts";
 import type { Clock } from "../data-source/clock.ts";
-import { CHUNK_SIZE, Priority, type TrackKey } from "../data-source/data-source.ts";
-import { AfterbayError, isAfterbayError } from "../errors.ts";
-import { type Job, jobName, plan, type PrefetchMode, type WishList } from "./plan.ts";
+import { Priority, type TrackKey } from "../data-source/data-source.ts";
+import { TimeSlice } from "../data-source/time-slice.ts";
+import { fetchPart, type Running } from "./fetch-part.ts";
+import { Outcomes, type PrefetchState } from "./outcomes.ts";
+import { type Job, jobName, Plan, type PrefetchMode, type TrackSet, type WishList } from "./plan.ts";
 
 export interface PrefetcherOptions {
   readonly cache: TrackCache;
   readonly clock: Clock;
-  /** The tracks to be kept offline that are not whole yet. */
-  readonly pinned: () => Iterable<TrackKey>;
+  /** The tracks to be kept offline. */
+  readonly pinned: TrackSet;
   /** The tracks of which little is missing. */
-  readonly tails: () => Iterable<TrackKey>;
+  readonly tails: TrackSet;
   /** Told of bytes that were fetched for a tail. */
   readonly onTail?: (bytes: number) => void;
   /** Told when the fetch of a part of a track begins, and how it ended. */
@@ -29,39 +31,10 @@ export interface PrefetchProgress {
   readonly code?: string;
 }
 
-/** How a prefetch stands. */
-export interface PrefetchState {
-  readonly source: string;
-  readonly id: string;
-  readonly state: "waiting" | "fetching" | "done" | "failed";
-  /** Why it failed. */
-  readonly code?: string;
-}
-
 /** Jobs of each level that run at once. */
 const AT_ONCE: Readonly<Record<number, number>> = { [Priority.head]: 3, [Priority.body]: 1, [Priority.background]: 1 };
-/** A failed job is tried again after this long, twice as long the next time, ms. */
-const RETRY_MS = 15_000;
-const MAX_TRIES = 5;
-/** Where a source that fails for all tracks does not say how long it is left alone, ms. */
-const PAUSE_MS = 5000;
-const PROBE_AGAIN_MS = 60_000;
-/** Errors that no later try mends. */
-const FINAL = ["not-found", "unplayable", "bad-request", "no-space"] as const;
-
-interface Running {
-  job: Job;
-  readonly controller: AbortController;
-  /** Makes what runs as urgent as its job is now. */
-  onLevel: () => void;
-}
-
-interface Failure {
-  readonly code: string;
-  readonly tries: number;
-  /** Monotonic ms; Infinity: never again. */
-  readonly notBefore: number;
-}
+/** What failed is looked at again no more often than this, ms: of thousands, many together. */
+const MIN_RETRY_PAUSE_MS = 1000;
 
 /**
  * Fetches ahead of playback, through the same pipeline and cache, whatever the wish lists, the pins and the healer of tails
@@ -69,29 +42,33 @@ interface Failure {
  */
 export class Prefetcher {
   readonly #options: PrefetcherOptions;
+  readonly #outcomes: Outcomes;
   readonly #lists = new Map<string, WishList>();
   readonly #running = new Map<string, Running>();
-  readonly #failures = new Map<string, Failure>();
-  readonly #done = new Set<string>();
-  /** Until when sources that fail for all tracks are left alone, monotonic ms: no job of theirs is begun. */
-  readonly #pausedUntil = new Map<string, number>();
-  /** The tracks of all lists, once someone asked. */
-  #wished: Set<string> | undefined;
-  #timer: (() => void) | undefined;
+  #plan: Plan;
+  /** What is wanted may be something else than the plan says. */
+  #stale = true;
+  /** The jobs that have not had their turn, and the first of them. */
+  #jobs: Iterator<Job>;
+  #next: Job | undefined;
+  #retryAt = Number.POSITIVE_INFINITY;
+  #cancelRetry: (() => void) | undefined;
   #queued = false;
   #closed = false;
-  #jobs = new Map<string, Job>();
 
   constructor(options: PrefetcherOptions) {
     this.#options = options;
+    this.#outcomes = new Outcomes(options.clock);
+    this.#plan = new Plan({ ...options, lists: [] });
+    this.#jobs = this.#plan.jobs();
   }
 
   /** Replaces a list; an empty one is forgotten. What is on no list any more is cancelled, what still is goes on. */
   setList(name: string, ids: readonly TrackKey[], mode: PrefetchMode): void {
     if (ids.length === 0) this.#lists.delete(name);
     else this.#lists.set(name, { ids, mode });
-    // Wanted anew: what failed before is tried again.
-    for (const key of ids) for (const part of ["head", "whole"] as const) this.#failures.delete(jobName(key, part));
+    // Wanted anew.
+    this.#outcomes.forgetFailures(ids);
     this.update();
   }
 
@@ -101,6 +78,7 @@ export class Prefetcher {
 
   /** Takes a track off all lists. */
   cancel(key: TrackKey): void {
+    if (!this.wishes(key)) return;
     const name = trackKey(key);
     for (const [list, { ids, mode }] of this.#lists) {
       const rest = ids.filter((other) => trackKey(other) !== name);
@@ -110,197 +88,158 @@ export class Prefetcher {
     this.update();
   }
 
+  /** Forgets all lists. */
+  cancelAll(): void {
+    this.#lists.clear();
+    this.update();
+  }
+
   /** True if a wish list names the track. */
   wishes(key: TrackKey): boolean {
-    this.#wished ??= new Set([...this.#lists.values()].flatMap(({ ids }) => ids.map(trackKey)));
-    return this.#wished.has(trackKey(key));
+    this.#planAnew();
+    return this.#plan.wishes(key);
   }
 
   /** What was fetched of a track, or failed to be, is looked at again. */
   forget(key: TrackKey): void {
-    for (const part of ["head", "whole"] as const) {
-      this.#done.delete(jobName(key, part));
-      this.#failures.delete(jobName(key, part));
-    }
-    this.update();
+    if (this.#outcomes.forget(key)) this.update();
   }
 
-  /** How each track of the lists stands, in their order. */
-  states(): PrefetchState[] {
-    const states = new Map<string, PrefetchState>();
-    for (const { ids, mode } of this.#lists.values()) {
-      for (const key of ids) states.set(trackKey(key), this.#stateOf(key, mode));
-    }
-    return [...states.values()];
+  /** How each track of these lists stands, in their order; of one on several, as the last of them wants it. */
+  *states(lists: Iterable<WishList> = this.#lists.values()): Generator<PrefetchState> {
+    const wanted = new Map<string, { key: TrackKey; mode: PrefetchMode }>();
+    for (const { ids, mode } of lists) for (const key of ids) wanted.set(trackKey(key), { key, mode });
+    for (const { key, mode } of wanted.values()) yield this.stateOf(key, mode);
+  }
+
+  /** How a track stands that a list wants in this way. */
+  stateOf(key: TrackKey, mode: PrefetchMode): PrefetchState {
+    return this.#outcomes.stateOf(key, mode, (name) => this.#running.has(name));
   }
 
   /** Looks again at what is wanted, soon: many changes in a row are one. */
   update(): void {
-    this.#wished = undefined;
-    if (this.#queued || this.#closed) return;
-    this.#queued = true;
-    queueMicrotask(() => {
-      this.#queued = false;
-      this.#schedule();
-    });
+    this.#stale = true;
+    this.#runSoon();
   }
 
   /** Ends what runs. */
   close(): void {
     this.#closed = true;
-    this.#timer?.();
+    this.#cancelRetry?.();
     for (const { controller } of this.#running.values()) controller.abort(cancelled());
   }
 
-  #stateOf(key: TrackKey, mode: PrefetchMode): PrefetchState {
-    const parts = mode === "full" ? (["head", "whole"] as const) : (["head"] as const);
-    const names = parts.map((part) => jobName(key, part));
-    const failure = names.map((name) => this.#failures.get(name)).find((one) => one !== undefined);
-    if (failure !== undefined) return { ...key, state: "failed", code: failure.code };
-    if (names.every((name) => this.#done.has(name))) return { ...key, state: "done" };
-    if (names.some((name) => this.#running.has(name))) return { ...key, state: "fetching" };
-    const paused = (this.#pausedUntil.get(key.source) ?? 0) > this.#options.clock.now();
-    return { ...key, ...(paused ? { state: "failed", code: "circuit-open" } : { state: "waiting" }) };
+  #runSoon(): void {
+    if (this.#queued || this.#closed) return;
+    this.#queued = true;
+    queueMicrotask(() => {
+      this.#queued = false;
+      this.#run();
+    });
   }
 
-  #schedule(): void {
+  #run(): void {
     if (this.#closed) return;
-    const { clock, pinned, tails } = this.#options;
-    this.#jobs = plan(this.#lists.values(), pinned(), tails());
-    for (const [name, running] of this.#running) {
-      const wanted = this.#jobs.get(name);
-      if (wanted === undefined) running.controller.abort(cancelled());
-      else this.#rejob(running, wanted);
+    this.#planAnew();
+    const { cache } = this.#options;
+    const slice = new TimeSlice();
+    for (;;) {
+      if (slice.isOver) {
+        setImmediate(() => this.#runSoon());
+        return;
+      }
+      this.#next ??= this.#jobs.next().value as Job | undefined;
+      if (this.#next === undefined) return;
+      if (this.#outcomes.isDue(this.#next) && !this.#running.has(jobName(this.#next))) {
+        if (cache.find(this.#next.key)?.complete === true) this.#done(this.#next);
+        else if (this.#mayStart(this.#next)) this.#start(this.#next);
+        else return;
+      }
+      this.#next = undefined;
     }
-    for (const done of this.#done) if (!this.#jobs.has(done)) this.#done.delete(done);
-    const now = clock.now();
-    let wakeAt = Number.POSITIVE_INFINITY;
-    let blocked: Priority = Priority.abandoned;
-    for (const [name, job] of this.#jobs) {
-      if (this.#running.has(name)) {
-        blocked = Math.min(blocked, job.level) as Priority;
-        continue;
-      }
-      if (this.#done.has(name)) continue;
-      const notBefore = Math.max(this.#failures.get(name)?.notBefore ?? 0, this.#pausedUntil.get(job.key.source) ?? 0);
-      if (notBefore > now) {
-        wakeAt = Math.min(wakeAt, notBefore);
-        continue;
-      }
-      // No body while a head waits or runs, nothing in the background while there is any.
-      if (job.level > blocked) continue;
-      const running = [...this.#running.values()].filter((other) => other.job.level === job.level).length;
-      if (running >= (AT_ONCE[job.level] ?? 1)) {
-        blocked = Math.min(blocked, job.level) as Priority;
-        continue;
-      }
-      blocked = Math.min(blocked, job.level) as Priority;
-      this.#start(name, job);
-    }
-    this.#timer?.();
-    if (wakeAt !== Number.POSITIVE_INFINITY) this.#timer = clock.after(wakeAt - now, () => this.update());
   }
 
-  /** Wanted for another reason now: it goes on. */
-  #rejob(running: Running, job: Job): void {
-    const { level } = running.job;
-    running.job = job;
-    if (job.level !== level) running.onLevel();
+  /** Finds out what is wanted now, and ends what is not any more. */
+  #planAnew(): void {
+    if (!this.#stale) return;
+    this.#stale = false;
+    this.#plan = new Plan({ ...this.#options, lists: this.#lists.values() });
+    this.#jobs = this.#plan.jobs();
+    this.#next = undefined;
+    this.#outcomes.prune(this.#plan);
+    this.#retryAt = Number.POSITIVE_INFINITY;
+    this.#cancelRetry?.();
+    this.#retry(this.#outcomes.nextTryAt);
+    for (const running of this.#running.values()) {
+      const { key, part, level } = running.job;
+      const job = this.#plan.jobOf(key, part);
+      if (job === undefined) {
+        running.controller.abort(cancelled());
+        continue;
+      }
+      // Wanted for another reason, it goes on.
+      running.job = job;
+      if (job.level !== level) running.onLevel();
+    }
   }
 
-  #start(name: string, job: Job): void {
+  #retry(at: number): void {
+    if (at >= this.#retryAt) return;
+    this.#retryAt = at;
+    this.#cancelRetry?.();
+    const { clock } = this.#options;
+    this.#cancelRetry = clock.after(Math.max(at - clock.now(), MIN_RETRY_PAUSE_MS), () => this.update());
+  }
+
+  /** No body while a head waits or runs, nothing in the background while there is any. */
+  #mayStart({ level }: Job): boolean {
+    const running = [...this.#running.values()].filter(({ controller }) => !controller.signal.aborted);
+    if (running.some(({ job }) => job.level < level)) return false;
+    return running.filter(({ job }) => job.level === level).length < (AT_ONCE[level] ?? 1);
+  }
+
+  #start(job: Job): void {
     const controller = new AbortController();
     const running: Running = { job, controller, onLevel() {} };
+    const name = jobName(job);
+    const { cache, onTail, onChunk } = this.#options;
     this.#running.set(name, running);
-    const tell = (state: PrefetchProgress["state"], code?: string): void =>
-      this.#options.onProgress?.({ key: job.key, part: job.part, state, ...(code === undefined ? {} : { code }) });
-    tell("fetching");
-    this.#fetch(running)
+    this.#tell(job, "fetching");
+    fetchPart(cache, running, {
+      onBytes: ({ heals }, bytes) => {
+        if (heals) onTail?.(bytes);
+      },
+      onChunk: ({ key }, index) => onChunk?.(key, index),
+    })
       .then(
-        () => {
-          this.#done.add(name);
-          this.#failures.delete(name);
-          tell("done");
-        },
+        () => this.#done(running.job),
         (error: unknown) => {
-          if (controller.signal.aborted) tell("cancelled");
-          else tell("failed", this.#failed(name, job.key, error));
+          if (controller.signal.aborted) this.#tell(running.job, "cancelled");
+          else this.#failed(running.job, error);
         },
       )
       .finally(() => {
         this.#running.delete(name);
-        this.update();
+        // What was cancelled may be wanted again by now; a tail may have used up the healer's budget.
+        if (controller.signal.aborted || running.job.heals) this.update();
+        else this.#runSoon();
       });
   }
 
-  /** Tells of bytes [start, end) that came. `told` is the last chunk that was told of, before and after. */
-  #tell({ key, heals }: Job, start: number, end: number, told: number): number {
-    const { onTail, onChunk } = this.#options;
-    if (heals) onTail?.(end - start);
-    const last = Math.floor((end - 1) / CHUNK_SIZE);
-    for (let index = Math.max(Math.floor(start / CHUNK_SIZE), told + 1); index <= last; index += 1) {
-      onChunk?.(key, index);
-    }
-    return last;
+  #done(job: Job): void {
+    this.#outcomes.done(job);
+    this.#tell(job, "done");
   }
 
-  /** The code of what failed. */
-  #failed(name: string, { source }: TrackKey, error: unknown): string {
-    const now = this.#options.clock.now();
-    const code = isAfterbayError(error) ? error.code : "upstream-failed";
-    const before = this.#failures.get(name)?.tries ?? 0;
-    if (isAfterbayError(error, "circuit-open")) {
-      this.#pausedUntil.set(source, now + (error.retryAfterMs ?? PAUSE_MS));
-      // One that was tried to see whether the source works lets others do that: it may be bad itself.
-      if (error.cause !== undefined) this.#failures.set(name, { code, tries: before, notBefore: now + PROBE_AGAIN_MS });
-      return code;
-    }
-    const tries = before + 1;
-    const final = tries >= MAX_TRIES || isAfterbayError(error, ...FINAL);
-    const notBefore = final ? Number.POSITIVE_INFINITY : now + RETRY_MS * 2 ** (tries - 1);
-    this.#failures.set(name, { code, tries, notBefore });
-    return code;
+  #failed(job: Job, error: unknown): void {
+    const { code, notBefore } = this.#outcomes.failed(job, error);
+    this.#retry(notBefore);
+    this.#tell(job, "failed", code);
   }
 
-  async #fetch(running: Running): Promise<void> {
-    const { cache } = this.#options;
-    const { key, part } = running.job;
-    if (cache.find(key)?.complete === true) return;
-    const { signal } = running.controller;
-    const track = await cache.enter({ ...key, position: 0, level: running.job.level, signal });
-    try {
-      const { variant } = track;
-      const end = Math.min(
-        part === "head" ? CHUNK_SIZE : Number.POSITIVE_INFINITY,
-        variant.size ?? Number.POSITIVE_INFINITY,
-      );
-      for (;;) {
-        const [hole] = variant.missing(0, Math.min(end, variant.size ?? end));
-        if (hole === undefined || variant.endsAt(hole.start)) return;
-        const needed = Math.min(hole.end, end) - hole.start;
-        if (Number.isFinite(needed) && !cache.hasRoom(needed)) {
-          throw new AfterbayError("no-space", "The cache's budget does not hold this track");
-        }
-        const reader = track.read(hole.start, Math.min(hole.end, end));
-        running.onLevel = () => {
-          reader.level = running.job.level;
-          variant.onReaderWaits();
-        };
-        running.onLevel();
-        try {
-          let told = -1;
-          for await (const bytes of reader) {
-            told = this.#tell(running.job, reader.position - bytes.length, reader.position, told);
-          }
-        } finally {
-          reader.close();
-        }
-        // The store could not keep them: going on would fetch the same again.
-        if (!variant.storing || reader.received === 0) return;
-      }
-    } finally {
-      track.close();
-    }
+  #tell({ key, part }: Job, state: PrefetchProgress["state"], code?: string): void {
+    this.#options.onProgress?.({ key, part, state, ...(code === undefined ? {} : { code }) });
   }
 }
 

@@ -137,9 +137,8 @@ export class CacheWorld {
 
   /** What is stored, in the order of the ids. */
   get ids(): string[] {
-    return this.cache
-      .list()
-      .filter(({ bytes }) => bytes > 0)
+    return [...this.cache.keys()]
+      .filter((key) => (this.cache.find(key)?.bytes ?? 0) > 0)
       .map(({ id }) => id)
       .toSorted();
   }
@@ -155,8 +154,11 @@ export class CacheWorld {
   async idle(): Promise<void> {
     await eventually(() => {
       this.clock.hurry(500);
-      const busy = this.cache.list().filter((stored) => this.cache.liveVariant(stored)?.busy === true);
-      expect(busy.map(({ id }) => id)).toEqual([]);
+      const isBusy = (key: TrackKey): boolean => {
+        const stored = this.cache.find(key);
+        return stored !== undefined && this.cache.liveVariant(stored)?.busy === true;
+      };
+      expect([...this.cache.keys()].filter(isBusy)).toEqual([]);
     });
     for (const ms of [3000, 61_000, 3000]) {
       await delay(5);

@@ -44,7 +44,7 @@ describe("a request that is to be cut", () => {
   test("in a silence that is long", async () => {
     cutSoon();
     await clock.advance(100);
-    expect(cuts).toEqual([50]);
+    expect(cuts).toEqual([40]);
   });
 
   test("in a stream without a pause, at the limit", async () => {
@@ -69,9 +69,9 @@ describe("a request that is to be cut", () => {
     cutSoon();
     cutSoon();
     await clock.advance(200);
-    expect(cuts).toEqual([50]);
+    expect(cuts).toEqual([40]);
     cutSoon();
     await clock.advance(200);
-    expect(cuts).toEqual([50, 250]);
+    expect(cuts).toEqual([40, 240]);
   });
 });
