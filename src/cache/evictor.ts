@@ -23,6 +23,8 @@ const REST_MS = 1000;
 /** The order of eviction is kept for this long (ms), and this many candidates: to find it, all tracks are looked at. */
 const ORDER_MS = 60_000;
 const ORDER_LENGTH = 1000;
+/** Tracks that are deleted at the same time. */
+const AT_ONCE = 8;
 /** So many variants could not be deleted that the others cannot either. */
 const MAX_STUCK = 100;
 
@@ -171,17 +173,28 @@ export class Evictor {
     let lacking = await this.#lacksOnDisk();
     const stuck = new Set<string>();
     const used: Candidate[] = [];
+    const going = new Set<Promise<void>>();
     while (!this.#closed && stuck.size < MAX_STUCK) {
       const over = this.#over;
-      if (over <= 0 && lacking <= 0) break;
-      const victim = this.#next(stuck, used);
+      const victim = over > 0 || lacking > 0 ? this.#next(stuck, used) : undefined;
       if (victim === undefined) {
-        this.#restsUntil = clock.now() + REST_MS;
-        break;
+        if (going.size === 0) break;
+        // What cannot be deleted counts again.
+        await Promise.all(going);
+        continue;
       }
-      if (await this.#evict(victim, over > 0 ? "budget" : "disk")) lacking -= victim.disk;
-      else for (const stem of victim.stems) stuck.add(stem);
+      lacking -= victim.disk;
+      const evicted = this.#evict(victim, over > 0 ? "budget" : "disk").then((gone) => {
+        going.delete(evicted);
+        if (gone) return;
+        lacking += victim.disk;
+        for (const stem of victim.stems) stuck.add(stem);
+      });
+      going.add(evicted);
+      if (going.size >= AT_ONCE) await Promise.race(going);
     }
+    await Promise.all(going);
+    if (this.#over > 0 || lacking > 0) this.#restsUntil = clock.now() + REST_MS;
     this.#order.push(...used.toReversed());
   }
 

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
@@ -19,6 +18,7 @@ import {
 import { emptyOpened } from "../../src/data-source/opened.ts";
 import { AfterbayError } from "../../src/errors.ts";
 import { assertBytes } from "../helpers/assert-bytes.ts";
+import { du } from "../helpers/du.ts";
 import { HurriedClock } from "../helpers/hurried-clock.ts";
 import { eventually, tmpDir, type TmpDir } from "../helpers/process.ts";
 
@@ -245,20 +245,6 @@ export class CacheWorld {
 
 export function keyOf(id: string): TrackKey {
   return { source: "s", id };
-}
-
-/** Bytes on disk of a folder and all that is in it, as `du` counts them. */
-async function du(path: string): Promise<{ bytes: number; files: number }> {
-  const sum = { bytes: (await lstat(path)).blocks * 512, files: 1 };
-  for (const entry of await readdir(path, { withFileTypes: true })) {
-    const below = join(path, entry.name);
-    const { bytes, files } = entry.isDirectory()
-      ? await du(below)
-      : { bytes: (await lstat(below)).blocks * 512, files: 1 };
-    sum.bytes += bytes;
-    sum.files += files;
-  }
-  return sum;
 }
 
 /** Bytes that no file system can compress, the same for the same name. */

@@ -9,6 +9,7 @@ import {
   readdir,
   readFile,
   rm,
+  statfs,
   truncate,
   unlink,
   writeFile,
@@ -17,9 +18,9 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { crc32 } from "../../src/cache/crc32.ts";
-import { type Clock, systemClock } from "../../src/data-source/clock.ts";
 import { assertBytes } from "../helpers/assert-bytes.ts";
 import { request } from "../helpers/http-client.ts";
+import { HurriedClock } from "../helpers/hurried-clock.ts";
 import { eventually, openFiles, tmpDir, type TmpDir } from "../helpers/process.ts";
 import { type Rig, type RigOptions, startRig } from "../helpers/rig.ts";
 
@@ -70,49 +71,12 @@ async function flip(path: string, at: number): Promise<void> {
 const REFUSED = "Cannot write to the cache directory; playing on without keeping the bytes";
 const warnings = (): string[] => rig.log.filter(({ level }) => level === "warn").map(({ message }) => message);
 
-/** The system's clock, whose readings jump, and whose timers come when they are due then. */
-class JumpingClock implements Clock {
-  #now = 0;
-  #wall = 0;
-  readonly #pending = new Set<{ readonly due: number; fire(): void }>();
-
-  now(): number {
-    return systemClock.now() + this.#now;
-  }
-
-  wall(): number {
-    return systemClock.wall() + this.#wall;
-  }
-
-  after(ms: number, callback: () => void): () => void {
-    const cancel = systemClock.after(ms, () => timer.fire());
-    const timer = {
-      due: this.now() + ms,
-      fire: (): void => {
-        cancel();
-        if (this.#pending.delete(timer)) callback();
-      },
-    };
-    this.#pending.add(timer);
-    return () => {
-      cancel();
-      this.#pending.delete(timer);
-    };
-  }
-
-  jump({ now = 0, wall = 0 }: { readonly now?: number; readonly wall?: number }): void {
-    this.#now += now;
-    this.#wall += wall;
-    for (const timer of this.#pending) if (timer.due <= this.now()) timer.fire();
-  }
-}
-
 describe("D1: a disk that refuses writes", () => {
-  const mount = (): string | undefined => {
+  const mount = (size = "2m"): string | undefined => {
     if (process.platform !== "linux" || process.getuid?.() !== 0)
       return "needs root on Linux, to mount a small file system";
     try {
-      execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", dir.path], { stdio: "pipe" });
+      execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", dir.path], { stdio: "pipe" });
       return undefined;
     } catch {
       return "this system does not let a small file system be mounted";
@@ -125,7 +89,7 @@ describe("D1: a disk that refuses writes", () => {
   test("D1: a full disk: playback goes on, one warning, and caching resumes when there is room", async (context) => {
     const obstacle = mount();
     if (obstacle !== undefined) context.skip(obstacle);
-    const clock = new JumpingClock();
+    const clock = new HurriedClock();
     try {
       const ballast = join(dir.path, "ballast");
       await writeFile(ballast, Buffer.alloc(1.5 * MiB));
@@ -140,7 +104,7 @@ describe("D1: a disk that refuses writes", () => {
       await unlink(ballast);
       // What an earlier playback holds in memory is played from there, and is stored the next time.
       await eventually(async () => {
-        clock.jump({ now: 6000 });
+        clock.hurry(6000);
         await play(0, MiB + 777);
         expect(await rig.json("/api/tracks/u/song")).toMatchObject({ complete: true });
       });
@@ -148,6 +112,43 @@ describe("D1: a disk that refuses writes", () => {
       expect(new Set(warnings())).toEqual(new Set([REFUSED]));
       await rig.restart();
       expect(await play(0, MiB + 777)).toBe(0);
+    } finally {
+      await rig.close();
+      unmount();
+    }
+  });
+
+  test("D1: a twentieth of the disk is left to others, whoever takes it", async (context) => {
+    const obstacle = mount("16m");
+    if (obstacle !== undefined) context.skip(obstacle);
+    const clock = new HurriedClock();
+    const free = async (): Promise<number> => {
+      const { bavail, bsize } = await statfs(dir.path);
+      return bavail * bsize;
+    };
+    const minuteLater = async (): Promise<void> => {
+      for (const ms of [3000, 61_000, 6000]) {
+        await delay(10);
+        clock.hurry(ms);
+      }
+    };
+    try {
+      await start({ clock });
+      for (const id of ["a", "b", "c", "d", "e", "f", "g"]) {
+        rig.up.resource(id, { size: 3 * MiB });
+        assertBytes((await rig.get(id)).body, rig.up.bytes(id));
+        await minuteLater();
+      }
+      await eventually(async () => expect(await free()).toBeGreaterThanOrEqual(0.05 * 16 * MiB));
+      // Somebody else takes most of what is left.
+      await writeFile(join(dir.path, "ballast"), Buffer.alloc(await free()));
+      assertBytes((await rig.get("g", { headers: { range: "bytes=0-99" } })).body, rig.up.bytes("g", 0, 100));
+      assertBytes((await rig.get("song")).body, rig.up.bytes("song"));
+      await minuteLater();
+      await eventually(async () => expect(await free()).toBeGreaterThanOrEqual(0.05 * 16 * MiB));
+      const evicted = rig.log.filter(({ message }) => message.includes("nearly full"));
+      expect(evicted.length).toBeGreaterThan(0);
+      expect(evicted.map(({ fields }) => fields)).toContainEqual(expect.objectContaining({ id: "a", reason: "disk" }));
     } finally {
       await rig.close();
       unmount();
@@ -172,7 +173,7 @@ describe("D1: a disk that refuses writes", () => {
   });
 
   test("D1: no way to the files: playback goes on, one warning, and caching resumes when there is one", async () => {
-    const clock = new JumpingClock();
+    const clock = new HurriedClock();
     await start({ clock });
     try {
       await rm(tracks(), { recursive: true });
@@ -182,7 +183,7 @@ describe("D1: a disk that refuses writes", () => {
       await eventually(() => expect(warnings()).toEqual([REFUSED]));
       await rm(tracks());
       await eventually(async () => {
-        clock.jump({ now: 6000 });
+        clock.hurry(6000);
         await play();
         expect(await rig.json("/api/tracks/u/song")).toMatchObject({ complete: true });
       });
@@ -376,14 +377,14 @@ describe("what happens while it runs", () => {
   });
 
   test("D5: the cache directory deleted behind songs that are complete, whether their files are open or not", async () => {
-    const clock = new JumpingClock();
+    const clock = new HurriedClock();
     await start({ clock });
     await play();
     await sweep();
     await play(2 * MiB, SIZE);
     await play();
     await eventually(() => {
-      clock.jump({ now: 1000 });
+      clock.hurry(1000);
       expect((openFiles() ?? []).filter((name) => name.startsWith(dir.path) && !name.endsWith(".sock"))).toEqual([]);
     });
     // The files are closed now; a seek into the middle makes them anew.
@@ -397,12 +398,12 @@ describe("what happens while it runs", () => {
   });
 
   test("D6: the clock jumps: songs play on, cached ones from the cache, and ages are never negative", async () => {
-    const clock = new JumpingClock();
+    const clock = new HurriedClock();
     await start({ clock });
     const year = 365 * 86_400_000;
     for (const wall of [10 * year, -60 * year, 7 * 3_600_000, 40 * year]) {
       await play(0, 2 * CHUNK);
-      clock.jump({ wall });
+      clock.jump(wall);
       expect(await play(0, 2 * CHUNK)).toBe(0);
       await rig.restart();
       expect(await play(0, 2 * CHUNK)).toBe(0);
@@ -410,9 +411,9 @@ describe("what happens while it runs", () => {
       expect(Number.isNaN(Date.parse(lastPlayedAt))).toBe(false);
     }
     const playing = play(0, SIZE, "w/song");
-    clock.jump({ wall: 8 * 3_600_000, now: 8 * 3_600_000 });
+    clock.hurry(8 * 3_600_000);
     await playing;
-    clock.jump({ wall: -8 * 3_600_000 });
+    clock.jump(-8 * 3_600_000);
     await play(0, SIZE, "w/song");
   });
 
