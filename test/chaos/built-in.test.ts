@@ -84,7 +84,17 @@ beforeAll(async () => {
     serve("hasty", "--first-byte", "2s", "--allow-private"),
   ]);
   // The slow ones first, so that they wait side by side.
-  const slow = ["trickle", "stall", "stall-headers", "status-500-later", "reset-often", "wall", "pace", ...HANGING];
+  const slow = [
+    "trickle",
+    "stall",
+    "stall-headers",
+    "status-500-later",
+    "url-time",
+    "url-time-told",
+    "wall",
+    "pace",
+    ...HANGING,
+  ];
   const waiting = [...slow, ...tracks.map(([id]) => id).filter((id) => !slow.includes(id))];
   const next = async (): Promise<void> => {
     for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
@@ -151,7 +161,9 @@ test("each fault was there", async () => {
     const seen = (await log(id)).filter((entry) => (entry.faults ?? []).length > 0);
     expect([id, seen.length > 0]).toEqual([id, faults !== undefined]);
   }
-  expect((await log("url-time")).filter(({ kind }) => kind === "resolve").length).toBeGreaterThan(1);
+  for (const id of ["url-time", "url-time-told"]) {
+    expect((await log(id)).filter(({ kind }) => kind === "resolve").length).toBeGreaterThan(1);
+  }
 });
 
 test("what was fetched is hardly more than there is, and what is complete is not fetched again", async () => {

@@ -1,12 +1,15 @@
 import { always, CHUNK, ends, plays, type TracksJson } from "./track.ts";
 
+/** A window of 512 KiB takes 5.1 s. */
+const SLOW_FIRST = always({ pace: "100K" }, { request: 1 });
+
 /** URLs that die, and bytes that are others the next time. */
 export const versions: TracksJson = {
-  "url-time": plays("each URL is good for a second", { urls: { lifetime: "1s" }, ...always({ pace: "400K" }) }),
-  "url-time-told": plays("the same, and told in expiresAt", {
-    urls: { lifetime: "1s", told: true },
-    ...always({ pace: "400K" }),
+  "url-time": plays("each URL is good for 4 s, and the first answer takes 5 s", {
+    urls: { lifetime: "4s" },
+    ...SLOW_FIRST,
   }),
+  "url-time-told": plays("the same, and told in expiresAt", { urls: { lifetime: "4s", told: true }, ...SLOW_FIRST }),
   "url-bytes": plays("each URL is good for 400000 bytes", { urls: { bytes: 400_000 } }),
   "url-requests": plays("each URL is good for one request", { urls: { requests: 1 } }),
   "url-gone": plays("each URL is good for one request, and then 410", { urls: { requests: 1, status: 410 } }),
