@@ -70,6 +70,8 @@ const PROGRESS_MS = 1000;
 const FORGIVEN_AFTER_MS = 60_000;
 /** Tracks in a row that failed before anything of them was heard. */
 const MAX_FAILED = 3;
+/** No track is longer, ms; mpv counts seconds in floating point. */
+const MAX_SEEK_MS = 1000 * 3600 * 1000;
 /** Louder tracks are attenuated by this at most, dB: what claims more is wrong. */
 const MAX_ATTENUATION = 24;
 
@@ -233,13 +235,13 @@ export class Playback implements AsyncDisposable {
   /** To so many ms from the beginning. At or behind the end is the end. */
   seek(toMs: number): void {
     if (Number.isNaN(toMs) || this.#queue.current === undefined) return;
-    const target = Math.max(0, toMs);
-    if (this.#durationMs !== undefined && target >= this.#durationMs) {
-      if (this.#start === undefined) this.#positionMs = 0;
-      else this.#finish(false);
-    } else if (target !== Number.POSITIVE_INFINITY) {
+    const target = Math.min(Math.max(0, toMs), MAX_SEEK_MS);
+    const hasStarted = this.#start?.started === true;
+    // Before there is sound, the length is hearsay.
+    if (hasStarted && this.#durationMs !== undefined && target >= this.#durationMs) this.#finish(false);
+    else {
       this.#positionMs = target;
-      if (this.#start?.started === true) this.#seeking.to(target);
+      if (hasStarted) this.#seeking.to(target);
       else this.#seekOnceStartedMs = target;
     }
     this.#changed();

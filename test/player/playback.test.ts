@@ -275,6 +275,14 @@ describe("seeks", () => {
     expect(playback.state.status).toBe("ended");
   });
 
+  test("a length that is only said ends nothing", () => {
+    const { playback, driver } = world("ab", { factsOf: () => ({ durationMs: 1 }) });
+    playback.play();
+    playback.seek(30_000);
+    driver.begin();
+    expect(driver.take()).toEqual(["load a", "next b", "seek 30000"]);
+  });
+
   test("of nothing, to nowhere, or backwards beyond the beginning", () => {
     world("").playback.seek(5);
     const { playback, driver } = playing("ab");
