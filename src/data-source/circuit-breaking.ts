@@ -81,6 +81,7 @@ async function enter(
     const left = until - clock.now();
     if (!waits || left <= 0) throw circuitOpen(pass);
     const waitMs = Math.min(pass, left);
+    spec.need.lastFailure = circuitOpen(pass);
     spec.need.tell({ event: "circuit", waitMs });
     await waitFor(breaker, waitMs, signal);
   }

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import { AfterbayError, type ErrorCode, isAfterbayError } from "../errors.ts";
 import { abortable, deferred } from "./aborting.ts";
 import type { Clock } from "./clock.ts";
@@ -29,6 +30,8 @@ const RESOLVE_LIMIT_MS = 20_000;
 const MAX_PER_TRACK = 20;
 const PER_MS = 60_000;
 const SLOTS = 4;
+/** Tracks of which it is known when they were resolved. */
+const MAX_TRACKS = 5000;
 /** A track is asked for ahead of need once in this time, ms: if that failed, whoever needs it asks again. */
 const AHEAD_PAUSE_MS = 60_000;
 /** Someone plays the track and will need its URL: before all prefetch, but a player that waits goes first. */
@@ -100,7 +103,7 @@ interface TrackRecord {
 export class ResolverCalls {
   readonly #options: ResolvingOptions;
   readonly #calls = new Map<string, Call>();
-  readonly #tracks = new Map<string, TrackRecord>();
+  readonly #tracks = new LRUCache<string, TrackRecord>({ max: MAX_TRACKS });
   #waiting: Call[] = [];
   #active = 0;
 
@@ -256,17 +259,9 @@ export class ResolverCalls {
       known.starts = known.starts.filter((at) => now - at < PER_MS);
       return known;
     }
-    if (this.#tracks.size >= 1000) this.#prune(now);
     const record = { starts: [], aheadAt: Number.NEGATIVE_INFINITY, verdict: undefined };
     this.#tracks.set(key, record);
     return record;
-  }
-
-  #prune(now: number): void {
-    for (const [key, { starts, aheadAt, verdict }] of this.#tracks) {
-      const last = Math.max(aheadAt, verdict?.at ?? Number.NEGATIVE_INFINITY, ...starts);
-      if (now - last >= PER_MS) this.#tracks.delete(key);
-    }
   }
 }
 

@@ -181,11 +181,12 @@ class WindowSeries {
     const start = this.#position;
     let end = Number.POSITIVE_INFINITY;
     let admission: Admission;
-    for (;;) {
+    for (let renewed = false; ; renewed = true) {
       end = Math.min(this.#plan() ?? Number.POSITIVE_INFINITY, start + most);
       admission = await this.#admit(start, end);
       end = Math.min(end, admission.end ?? Number.POSITIVE_INFINITY);
-      const renewal = end <= start ? undefined : this.#spec.renew?.();
+      // Once at most: a resolver whose URLs live for a moment is not asked again for the same window.
+      const renewal = renewed || end <= start ? undefined : this.#spec.renew?.();
       if (renewal === undefined) break;
       // It waited so long for its turn that the URL's life is over. No place is held while another is asked for.
       admission.release(false);

@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { CircuitBreaker, type Pass } from "../../src/data-source/circuit-breaker.ts";
 import { circuitBreaking } from "../../src/data-source/circuit-breaking.ts";
@@ -164,6 +165,47 @@ describe("while it is open", () => {
     enter().delivered();
     expect([told, clock.pending]).toEqual([["time", "over", "closed"], []]);
   });
+});
+
+test("whatever happens: never refused for fewer than 5 tracks, one probe of a kind at a time, and never for good", () => {
+  const level = fc.constantFrom(Priority.playback, Priority.body);
+  const event = fc.oneof(
+    fc.record({ do: fc.constant("enter" as const), track: fc.integer({ min: 0, max: 6 }), level }),
+    fc.record({ do: fc.constantFrom("delivered", "failed", "over" as const), which: fc.nat() }),
+    fc.record({ do: fc.constant("advance" as const), ms: fc.integer({ min: 1, max: 12_000 }) }),
+  );
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+      let now = 0;
+      breaker = new CircuitBreaker({ now: () => now, wall: () => 0, after: () => () => {} });
+      const passes: { pass: Pass; track: string }[] = [];
+      let suspects = new Set<string>();
+      for (const one of events) {
+        if (one.do === "advance") now += one.ms;
+        else if (one.do === "enter") {
+          const pass = breaker.enter(String(one.track), one.level);
+          if (typeof pass === "number") {
+            expect(suspects.size).toBeGreaterThanOrEqual(5);
+            expect(pass).toBeGreaterThan(0);
+            expect(pass).toBeLessThanOrEqual(5000);
+          } else {
+            passes.push({ pass, track: String(one.track) });
+            if (!breaker.closed) expect(breaker.enter("second", one.level)).toBeTypeOf("number");
+          }
+        } else {
+          const [ended] = passes.length === 0 ? [] : passes.splice(one.which % passes.length, 1);
+          ended?.pass[one.do]();
+          if (one.do === "failed" && ended !== undefined) suspects.add(ended.track);
+          if (one.do === "delivered" && ended !== undefined) suspects = new Set();
+        }
+      }
+      // Whatever hangs, someone may try after the circuit's 5 s and a probe's 10 s.
+      now += 15_000;
+      expect(refusedMs()).toBe(0);
+      expect(refusedMs(Priority.background)).toBe(0);
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 describe("the layer", () => {

@@ -8,6 +8,7 @@ import {
   type ResolvedSpec,
   type Window,
 } from "../../src/data-source/data-source.ts";
+import type { Resolution } from "../../src/data-source/resolution.ts";
 import { WINDOW_FLOOR, WindowLimits } from "../../src/data-source/window-limits.ts";
 import { windowing } from "../../src/data-source/windowing.ts";
 import { AfterbayError } from "../../src/errors.ts";
@@ -192,6 +193,17 @@ describe("later windows", () => {
     assertBytes(await read(memory, { end: 2 * MiB, admit, renew }), bytes.subarray(0, 2 * MiB));
     expect(memory.asked.map(({ resolution }) => resolution.url.split("/").at(-1))).toEqual(["a", "renewed", "renewed"]);
     expect(held.size).toBe(0);
+  });
+
+  test("are asked all the same where every URL is over at once: one call of the resolver for each", async () => {
+    const memory = memoryUpstream(bytes);
+    let renewals = 0;
+    const renew = async (): Promise<Resolution> => ({
+      url: `http://media.example.com/${(renewals += 1)}`,
+      variant: "v",
+    });
+    assertBytes(await read(memory, { end: 2 * MiB, renew }), bytes.subarray(0, 2 * MiB));
+    expect([memory.asked.length, renewals]).toEqual([3, 3]);
   });
 
   test("are not asked where the demand ended meanwhile, and every admission is given back once", async () => {
