@@ -202,8 +202,17 @@ class WindowSeries {
     try {
       opened = await this.#request(start, end);
     } catch (error) {
-      admission.release(this.#signal.aborted);
+      // What was sent of an answer that is refused is still on its way.
+      admission.release(true);
       throw error;
+    }
+    if (this.#needsAll(opened, start, end)) {
+      // Another window might be cut from another version: this answer is dropped, unread, for one that has it all.
+      await opened[Symbol.asyncDispose]();
+      admission.release(true);
+      this.#limits.markUnnamed(this.#spec.source, this.#spec.resolution.url);
+      this.#openEnded = true;
+      return await this.#open();
     }
     await this.#hold(opened, admission);
     this.#size ??= opened.size;
@@ -239,15 +248,13 @@ class WindowSeries {
     const about = { ...spec, position: start };
     if (this.#openEnded) return await this.#upstream.open(about, { signal: this.#signal });
     const bounded = end === Number.POSITIVE_INFINITY ? about : { ...about, end };
-    const opened = await this.#upstream.open(bounded, { signal: this.#signal });
-    const named = opened.variant !== undefined || !opened.ranged;
-    const complete = opened.size !== undefined && start === 0 && end >= opened.size;
-    if (named || complete) return opened;
-    // Another window might be cut from another version: this answer is dropped, unread, for one that has it all.
-    await opened[Symbol.asyncDispose]();
-    this.#limits.markUnnamed(spec.source, spec.resolution.url);
-    this.#openEnded = true;
-    return await this.#upstream.open(about, { signal: this.#signal });
+    return await this.#upstream.open(bounded, { signal: this.#signal });
+  }
+
+  /** True for a part that nothing names. */
+  #needsAll({ variant, ranged, size }: Opened, start: number, end: number): boolean {
+    if (this.#openEnded || variant !== undefined || !ranged) return false;
+    return size === undefined || start > 0 || end < size;
   }
 
   async #admit(start: number, end: number): Promise<Admission> {
