@@ -56,6 +56,8 @@ class WindowSeries {
   #lastLength = 0;
   #askedLength = 0;
   #openEnded = false;
+  /** Open-ended only since other answers of this host were. */
+  #presumed = false;
   #current: { opened: Opened; exhausted: boolean; release(): void } | undefined;
   #latest: Opened | undefined;
   #size: number | undefined;
@@ -88,7 +90,14 @@ class WindowSeries {
     try {
       return await this.#open();
     } catch (error) {
-      if (!isAfterbayError(error, "url-refused") || error.status !== 403 || this.#openEnded) throw error;
+      if (!isAfterbayError(error, "url-refused") || error.status !== 403) throw error;
+      if (this.#presumed) {
+        // Others of this host are named by nothing; this one may be, and allow windows alone.
+        this.#presumed = false;
+        this.#openEnded = false;
+        return await this.next();
+      }
+      if (this.#openEnded) throw error;
       const smaller = this.#honoured > 0 ? this.#honoured : WINDOW_FLOOR;
       if (this.#askedLength <= smaller) {
         this.#unlearn();
@@ -141,13 +150,15 @@ class WindowSeries {
 
   /** What is known of this URL's limits. */
   #beginUrl(): void {
-    const { source, resolution } = this.#spec;
+    const { source, resolution, expect } = this.#spec;
     const max = this.#maxWindow;
     const learned = this.#limits.limit(source, resolution.url) ?? max;
     this.#ceiling = Math.max(WINDOW_FLOOR, Math.min(resolution.maxWindow ?? max, max, learned));
     this.#honoured = 0;
     this.#refused = Number.POSITIVE_INFINITY;
-    this.#openEnded = resolution.variant === undefined && this.#limits.isUnnamed(source, resolution.url);
+    const isNamed = resolution.variant !== undefined || expect?.variant !== undefined;
+    this.#openEnded = !isNamed && this.#limits.isUnnamed(source, resolution.url);
+    this.#presumed = this.#openEnded;
   }
 
   async #openSmaller(length: number, firstError: unknown): Promise<Opened | undefined> {
