@@ -15,7 +15,7 @@ export interface VariantName {
  * `test/helpers/chunk-store-contract.ts` checks every implementation.
  */
 export interface StoredVariant {
-  /** Bytes stored. */
+  /** Bytes that it takes. */
   readonly bytes: number;
   /**
    * Bytes that they take where they are kept, with all that belongs to them: exact after {@link release}, and close to it

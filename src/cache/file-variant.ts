@@ -33,6 +33,8 @@ export class FileVariant extends PieceTable implements StoredVariant {
   /** What the data file takes on disk: as it was last looked at, and what was written since. Undefined before the first look. */
   #allocated: number | undefined;
   readonly #clock: Clock;
+  /** What is in the map and could not be read: it takes its space, though it is missing for now. */
+  readonly #unreadable = new PieceTable();
   /** Cancels the timer, if it runs. */
   #mapTimer: (() => void) | undefined;
   /** Why records could not be written in the background: the next write must not look as if all were well. */
@@ -58,6 +60,10 @@ export class FileVariant extends PieceTable implements StoredVariant {
       },
     });
     this.#map = new LineLog(`${path}.map`, this, MAP_SLACK);
+  }
+
+  override get bytes(): number {
+    return super.bytes + this.#unreadable.bytes;
   }
 
   /** Never rejects: what cannot be read is not there. */
@@ -169,7 +175,7 @@ export class FileVariant extends PieceTable implements StoredVariant {
       return await this.#data.read(start, end, into);
     } catch {
       // An error is no proof that they are bad: the map keeps them, for another try after the next opening.
-      this.removeWithin(start, end);
+      for (const piece of this.within(start, end)) if (this.remove(piece)) this.#unreadable.replace(piece);
       return undefined;
     }
   }
@@ -184,6 +190,7 @@ export class FileVariant extends PieceTable implements StoredVariant {
       this.#allocated = (this.#allocated ?? 0) + blocksAdded(this, hole);
       const piece = { ...hole, crc: crc32(part), checked: true };
       this.add(piece);
+      this.#unreadable.removeWithin(hole.start, hole.end);
       this.#append(recordOf(piece));
     }
     this.#mergeChunk(index);
@@ -218,6 +225,7 @@ export class FileVariant extends PieceTable implements StoredVariant {
    */
   #startAfresh(): Promise<void> {
     this.removeWithin(0, Number.POSITIVE_INFINITY);
+    this.#unreadable.removeWithin(0, Number.POSITIVE_INFINITY);
     this.#allocated = 0;
     this.#map.renew();
     return this.#data.abandon();
