@@ -97,8 +97,10 @@ export class Offline {
   /** True if it was pinned. What is stored of it stays until space is needed. */
   async unpin(key: TrackKey): Promise<boolean> {
     const was = await this.pins.remove(key);
-    if (was) this.prefetcher.update();
-    return was;
+    if (!was) return false;
+    this.prefetcher.update();
+    this.#cache?.keepToBudget();
+    return true;
   }
 
   /** Nobody wants it any more: it is neither kept, nor wished for, nor completed. True if it was pinned. */
