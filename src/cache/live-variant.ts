@@ -78,6 +78,8 @@ export class LiveVariant {
   readonly #options: LiveVariantOptions;
   readonly #hooks: LiveVariantHooks;
   readonly #fills = new Set<Fill>();
+  /** What is under way of each fill: settles when all that came is stored. */
+  readonly #runs = new Set<Promise<void>>();
   readonly #readers = new Set<VariantReader>();
   #facts: VariantFacts;
   #holds = 0;
@@ -138,10 +140,6 @@ export class LiveVariant {
     return false;
   }
 
-  get filling(): boolean {
-    return this.#fills.size > 0;
-  }
-
   get storing(): boolean {
     return this.#hooks.isStoring();
   }
@@ -179,12 +177,17 @@ export class LiveVariant {
     // Another request for the rest would be answered with other bytes.
     if (this.unnamed) fill.bound = Number.POSITIVE_INFINITY;
     this.#fills.add(fill);
-    void this.#run(fill, opened);
+    this.#track(this.#run(fill, opened));
   }
 
   /** Stops all fills, for a shutdown. */
   stop(reason: Error): void {
     for (const fill of this.#fills) fill.stop(reason);
+  }
+
+  /** Waits until nothing is fetched or written any more. */
+  async untilFilled(): Promise<void> {
+    while (this.#runs.size > 0) await Promise.all(this.#runs);
   }
 
   learnSize(size: number): void {
@@ -395,7 +398,7 @@ export class LiveVariant {
     }
     this.#fills.add(fill);
     this.#unprovenEnd = undefined;
-    void this.#open(fill);
+    this.#track(this.#open(fill));
     return fill;
   }
 
@@ -403,6 +406,11 @@ export class LiveVariant {
   #resumePoint(position: number): number {
     const before = this.stored.spans().filter((span) => span.end <= position);
     return before.at(-1)?.end ?? position;
+  }
+
+  #track(run: Promise<void>): void {
+    this.#runs.add(run);
+    void run.finally(() => this.#runs.delete(run));
   }
 
   async #open(fill: Fill): Promise<void> {

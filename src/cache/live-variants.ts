@@ -21,6 +21,8 @@ export interface LiveVariantsOptions {
 
 /** A variant was in use if it was read within this time, ms. */
 const IN_USE_MS = 60_000;
+/** What is being written when the cache closes has this long, ms. */
+const CLOSE_MS = 1000;
 /** Handles are kept open this long after the last reading, ms. */
 const RELEASE_MS = 2000;
 
@@ -159,10 +161,7 @@ export class LiveVariants {
     this.#closed = true;
     for (const variant of this.#live.values()) variant.stop(reason);
     for (const cancel of this.#timers) cancel();
-    // Fills end within a turn or two; their writers then finish.
-    for (let turns = 0; turns < 100 && [...this.#live.values()].some((variant) => variant.filling); turns += 1) {
-      await new Promise((done) => setTimeout(done, 10));
-    }
+    await this.#untilFilled(CLOSE_MS);
     for (const variant of this.#live.values()) {
       if (records.isDoomed(variant.stem)) {
         await this.remove(variant.stem);
@@ -185,6 +184,17 @@ export class LiveVariants {
       if (this.#removals.get(stem) === kept) this.#removals.delete(stem);
     });
     this.#removals.set(stem, kept);
+  }
+
+  /** Fills that were stopped end within a turn or two; their writers then finish, unless the disk takes longer than `ms`. */
+  #untilFilled(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(ms, resolve);
+      void Promise.all([...this.#live.values()].map((variant) => variant.untilFilled())).then(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
   #onIdle(variant: LiveVariant): void {

@@ -167,6 +167,11 @@ export class TrackCache {
     this.#evictor.budget = bytes;
   }
 
+  /** Brings what is stored down to the budget, as far as it is free: something need not be kept any more. */
+  keepToBudget(): void {
+    this.#evictor.check();
+  }
+
   /** True if `bytes` more can be stored by giving up only what nobody wishes for; `forced`: anything but pins. */
   hasRoom(bytes: number, { forced = false } = {}): boolean {
     return this.#evictor.hasRoom(bytes, forced);
@@ -252,7 +257,7 @@ export class TrackCache {
   /** Writes what is in hand and frees handles. Readers are cut off. */
   async close(): Promise<void> {
     this.#closed = true;
-    const reason = new DOMException("The cache is closing", "AbortError");
+    const reason = new AfterbayError("busy", "The cache is closing");
     this.#openings.stop(reason);
     await Promise.all([this.#survey.close(), this.#evictor.close(), this.#live.close(reason)]);
     await this.#options.index.flush().catch((error: unknown) => this.onStorageError(error));
