@@ -32,6 +32,8 @@ export type UpstreamCode =
   | "range-refused"
   /** An answer that is not the bytes asked for: HTML, an encoding, another Content-Range. Nothing of it was used. */
   | "wrong-answer"
+  /** An answer that does not say which version it is of, where that has to be known. Nothing of it was used. */
+  | "unnamed"
   /** This work gave way to more urgent work. */
   | "preempted";
 

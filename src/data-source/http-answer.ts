@@ -86,7 +86,7 @@ function holdAgainst(
   if (validatorsConflict(expect.validator, answer.validator)) throw changed();
   if (expect.variant === undefined) return;
   if (answer.variant === undefined) {
-    throw new AfterbayError("wrong-answer", "The upstream no longer says which version it serves");
+    throw new AfterbayError("unnamed", "The upstream does not say which version it serves");
   }
   if (answer.variant !== expect.variant) throw changed();
 }

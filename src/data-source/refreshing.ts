@@ -1,4 +1,4 @@
-import { type AfterbayError, isAfterbayError } from "../errors.ts";
+import { AfterbayError, isAfterbayError } from "../errors.ts";
 import type { DataSource, DataSpec } from "./data-source.ts";
 import type { ResolveReason } from "./resolution.ts";
 import { openResuming } from "./resuming.ts";
@@ -11,8 +11,8 @@ export function refreshing(upstream: DataSource): DataSource {
   return {
     open: (spec: DataSpec, { signal }) =>
       openResuming(upstream, spec, signal, async (error) => {
-        if (!isAfterbayError(error, "url-refused", "wrong-answer", "range-refused")) throw error;
-        if (spec.need.refreshes >= MAX_REFRESHES) throw error;
+        if (!isAfterbayError(error, "url-refused", "wrong-answer", "unnamed", "range-refused")) throw error;
+        if (spec.need.refreshes >= MAX_REFRESHES) throw error.code === "unnamed" ? nameless(error) : error;
         spec.need.refreshes += 1;
         const { status } = error;
         const reason = reasonOf(error);
@@ -26,6 +26,11 @@ export function refreshing(upstream: DataSource): DataSource {
         });
       }),
   };
+}
+
+/** Whatever URL is asked, nothing says any more that these bytes belong to those that are here: they begin anew. */
+function nameless(cause: AfterbayError): AfterbayError {
+  return new AfterbayError("variant-changed", "The upstream no longer says which version it serves", { cause });
 }
 
 function reasonOf(error: AfterbayError): ResolveReason {

@@ -51,7 +51,7 @@ export function resolving(upstream: DataSource<ResolvedSpec>, options: Resolving
       };
       const renew = (): Promise<Resolution> | undefined => (lasts && current.expired ? next() : undefined);
       const onRefused = async (error: unknown): Promise<never> => {
-        if (isAfterbayError(error, "url-refused", "wrong-answer", "range-refused", "variant-changed")) {
+        if (isAfterbayError(error, "url-refused", "wrong-answer", "unnamed", "range-refused", "variant-changed")) {
           await uriCache.delete(uriKey(spec), current.resolution.url);
         }
         if (isAfterbayError(error, "url-refused")) {

@@ -40,6 +40,7 @@ const PUBLIC: Readonly<Record<ErrorCode, PublicCode>> = {
   "no-space": "no-space",
   transient: "upstream-failed",
   "wrong-answer": "upstream-failed",
+  unnamed: "upstream-failed",
   "url-refused": "upstream-failed",
   "range-refused": "upstream-failed",
   stalled: "upstream-timeout",
