@@ -78,11 +78,12 @@ export class LiveVariant {
   readonly #options: LiveVariantOptions;
   readonly #hooks: LiveVariantHooks;
   readonly #fills = new Set<Fill>();
-  /** What is under way of each fill: settles when all that came is stored. */
   readonly #runs = new Set<Promise<void>>();
   readonly #readers = new Set<VariantReader>();
   #facts: VariantFacts;
   #holds = 0;
+  /** Why no fill is begun any more. */
+  #ended: Error | undefined;
   /** Answers to a range with the whole resource. */
   #wholeAnswers = 0;
   /** Where an answer of unknown length ended without proof that nothing is missing. */
@@ -180,14 +181,20 @@ export class LiveVariant {
     this.#track(this.#run(fill, opened));
   }
 
-  /** Stops all fills, for a shutdown. */
+  /** Stops all fills. */
   stop(reason: Error): void {
     for (const fill of this.#fills) fill.stop(reason);
   }
 
-  /** Waits until nothing is fetched or written any more. */
-  async untilFilled(): Promise<void> {
-    while (this.#runs.size > 0) await Promise.all(this.#runs);
+  /** Stops all fills, and begins no more: whoever needs one gets the reason. */
+  end(reason: Error): void {
+    this.#ended = reason;
+    this.stop(reason);
+  }
+
+  /** What is being fetched and written: each settles when all that came is stored. */
+  get runs(): readonly Promise<void>[] {
+    return [...this.#runs];
   }
 
   learnSize(size: number): void {
@@ -242,7 +249,7 @@ export class LiveVariant {
     return holes;
   }
 
-  /** The fill that will bring the byte at `position`; a new one, if none will. */
+  /** The fill that will bring the byte at `position`; a new one, if none will. Throws the reason given to {@link end}. */
   fillFor(position: number, level: Priority): Fill {
     for (const fill of this.#fills) {
       if (fill.ended || fill.signal.aborted) continue;
@@ -250,6 +257,7 @@ export class LiveVariant {
       const sole = this.unnamed || (fill.sequential && this.#wholeAnswers >= 2);
       if (sole && fill.position <= position) return fill;
     }
+    if (this.#ended !== undefined) throw this.#ended;
     return this.#startFill(position, level);
   }
 

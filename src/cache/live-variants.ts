@@ -38,7 +38,8 @@ export class LiveVariants {
   /** Removals under way, by stem: whoever wants the same bytes again waits for the old files to be gone. */
   readonly #removals = new Map<string, Promise<void>>();
   readonly #unwatched = new Set<Promise<void>>();
-  #closed = false;
+  /** Why nothing is fetched any more. */
+  #closed: Error | undefined;
 
   constructor(options: LiveVariantsOptions) {
     this.#options = options;
@@ -99,6 +100,7 @@ export class LiveVariants {
       });
       if (this.#removals.has(stem)) return variant;
       this.#live.set(stem, variant);
+      if (this.#closed !== undefined) variant.end(this.#closed);
       this.#linger(stem, RELEASE_MS);
       return variant;
     })().finally(() => this.#loading.delete(stem));
@@ -158,8 +160,8 @@ export class LiveVariants {
   /** Ends readings and fills, writes what is in hand and frees handles. */
   async close(reason: Error): Promise<void> {
     const { records } = this.#options;
-    this.#closed = true;
-    for (const variant of this.#live.values()) variant.stop(reason);
+    this.#closed = reason;
+    for (const variant of this.#live.values()) variant.end(reason);
     for (const cancel of this.#timers) cancel();
     await this.#untilFilled(CLOSE_MS);
     for (const variant of this.#live.values()) {
@@ -190,17 +192,26 @@ export class LiveVariants {
   #untilFilled(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const cancel = this.#options.clock.after(ms, resolve);
-      void Promise.all([...this.#live.values()].map((variant) => variant.untilFilled())).then(() => {
+      void this.#filled().then(() => {
         cancel();
         resolve();
       });
     });
   }
 
+  async #filled(): Promise<void> {
+    for (;;) {
+      const runs = [...this.#live.values()].flatMap((variant) => variant.runs);
+      const underWay = [...runs, ...this.#loading.values()];
+      if (underWay.length === 0) return;
+      await Promise.allSettled(underWay);
+    }
+  }
+
   #onIdle(variant: LiveVariant): void {
     const { records, onIdle } = this.#options;
     const { stem } = variant;
-    if (this.#live.get(stem) !== variant || this.#closed) return;
+    if (this.#live.get(stem) !== variant || this.#closed !== undefined) return;
     if (records.isDoomed(stem)) {
       if (!variant.busy) this.removeSoon(stem);
       return;

@@ -61,8 +61,10 @@ export class Openings {
   }
 
   /** Ends all. */
-  stop(reason: Error): void {
-    for (const opening of this.#running.values()) opening.fill.stop(reason);
+  async close(reason: Error): Promise<void> {
+    const running = [...this.#running.values()];
+    for (const opening of running) opening.fill.stop(reason);
+    await Promise.allSettled(running.map(({ promise }) => promise));
   }
 
   #abandon(opening: Opening): void {

@@ -258,7 +258,7 @@ export class TrackCache {
   async close(): Promise<void> {
     this.#closed = true;
     const reason = new AfterbayError("busy", "The cache is closing");
-    this.#openings.stop(reason);
+    await this.#openings.close(reason);
     await Promise.all([this.#survey.close(), this.#evictor.close(), this.#live.close(reason)]);
     await this.#options.index.flush().catch((error: unknown) => this.onStorageError(error));
   }
