@@ -21,8 +21,6 @@ export interface LiveVariantsOptions {
 
 /** A variant was in use if it was read within this time, ms. */
 const IN_USE_MS = 60_000;
-/** What is being written when the cache closes has this long, ms. */
-const CLOSE_MS = 1000;
 /** Handles are kept open this long after the last reading, ms. */
 const RELEASE_MS = 2000;
 
@@ -163,7 +161,7 @@ export class LiveVariants {
     this.#closed = reason;
     for (const variant of this.#live.values()) variant.end(reason);
     for (const cancel of this.#timers) cancel();
-    await this.#untilFilled(CLOSE_MS);
+    await this.#filled();
     for (const variant of this.#live.values()) {
       if (records.isDoomed(variant.stem)) {
         await this.remove(variant.stem);
@@ -188,17 +186,7 @@ export class LiveVariants {
     this.#removals.set(stem, kept);
   }
 
-  /** Fills that were stopped end within a turn or two; their writers then finish, unless the disk takes longer than `ms`. */
-  #untilFilled(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(ms, resolve);
-      void this.#filled().then(() => {
-        cancel();
-        resolve();
-      });
-    });
-  }
-
+  /** Waits until nothing is fetched or written any more: fills that were ended do so within a turn or two. */
   async #filled(): Promise<void> {
     for (;;) {
       const runs = [...this.#live.values()].flatMap((variant) => variant.runs);
@@ -223,6 +211,7 @@ export class LiveVariants {
 
   /** Frees the handles of a variant soon after its last use, and forgets it a while later. */
   #linger(stem: string, ms: number): void {
+    if (this.#closed !== undefined) return;
     this.#lingering.get(stem)?.();
     const look = (): void => {
       this.#lingering.delete(stem);
