@@ -5,7 +5,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // Tests own sockets, processes and cache directories: a process a file keeps their leftovers apart.
     pool: "forks",
-    maxWorkers: 2,
+    // Tests wait more than they compute: three keep two cores busy.
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },

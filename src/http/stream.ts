@@ -64,8 +64,8 @@ export interface StreamWant extends TrackKey {
   readonly play?: string;
 }
 
-/** Headers go out this long before an error would have to, if length and type are known, ms. */
-const HEADERS_AHEAD_MS = 500;
+/** Headers go out when this share of the time until an error would have to is left, if length and type are known: at 3.5 s of 4. */
+const HEADERS_AHEAD = 1 / 8;
 
 const HIT = "afterbay; hit";
 const PLAY_NAME = /^[\w.~-]{1,64}$/;
@@ -258,7 +258,7 @@ class Answer {
     };
     if (this.#response.headersSent) waitPatiently();
     else {
-      at(firstByteMs - HEADERS_AHEAD_MS, () => {
+      at(firstByteMs * (1 - HEADERS_AHEAD), () => {
         sendAhead(() => at(firstByteMs, () => sendAhead(giveUp)));
       });
     }
