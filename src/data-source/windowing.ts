@@ -213,8 +213,7 @@ class WindowSeries {
     try {
       opened = await this.#request(start, end);
     } catch (error) {
-      // What was sent of an answer that is refused is still on its way.
-      admission.release(true);
+      admission.release(this.#signal.aborted || wasAnswered(error));
       throw error;
     }
     if (this.#needsAll(opened, start, end)) {
@@ -288,4 +287,10 @@ class WindowSeries {
     }
     return Math.min(end, this.#spec.end ?? end, this.#size ?? end);
   }
+}
+
+/** True if the upstream was sending bytes that were not wanted: it takes a moment to notice that nobody reads them. */
+function wasAnswered(error: unknown): boolean {
+  if (isAfterbayError(error, "variant-changed", "unnamed")) return true;
+  return isAfterbayError(error, "wrong-answer") && error.status !== undefined && error.status < 300;
 }

@@ -245,7 +245,7 @@ describe("places", () => {
     });
     await expect(read(source as never, { admit })).rejects.toMatchObject({ code: "transient" });
     await expect(read(source as never, { admit })).rejects.toMatchObject({ code: "transient" });
-    expect(released).toEqual([true, true]);
+    expect(released).toEqual([false, true]);
   });
 
   test("an abort gives it back at once, though nobody reads on", async () => {
