@@ -55,7 +55,12 @@ async function script(...lines: string[]): Promise<string> {
 async function killable(): Promise<{ program: string; pid: () => Promise<number> }> {
   const pids = join(dir.path, `pids-${(count += 1)}`);
   const program = await script(`echo $$ >> ${pids}`, 'exec mpv "$@"');
-  const pid = async (): Promise<number> => Number((await readFile(pids, "utf8")).trim().split("\n").at(-1));
+  const pid = async (): Promise<number> => {
+    const last = Number((await readFile(pids, "utf8")).trim().split("\n").at(-1));
+    // 0 would be this very group of processes.
+    if (!(last > 1)) throw new Error("No process id was noted");
+    return last;
+  };
   return { program, pid };
 }
 
@@ -195,8 +200,8 @@ describeWith(["mpv"], "the mpv driver", () => {
     await driver.close();
     vi.unstubAllEnvs();
     const mpv = await pid();
-    await eventually(() => expect(isAlive(mpv)).toBe(false));
-    await eventually(async () => expect(await readdir(dir.path)).not.toContain(place));
+    expect(isAlive(mpv)).toBe(false);
+    expect(await readdir(dir.path)).not.toContain(place);
     driver.load({ load: 1, url: url("one") }, 0);
     driver.seek(1);
     await driver.close();
@@ -211,12 +216,14 @@ describeWith(["mpv"], "the mpv driver", () => {
       setInterval(() => {}, 1000);`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", code], {
       stdio: ["ignore", "pipe", "inherit"],
+      // Whoever is killed cannot tidy up.
+      env: { ...process.env, XDG_RUNTIME_DIR: dir.path },
     });
     await once(child.stdout, "data");
     const mpv = await pid();
     expect(isAlive(mpv)).toBe(true);
     child.kill("SIGKILL");
-    await eventually(() => expect(isAlive(mpv)).toBe(false));
+    await eventually(() => expect(isAlive(mpv)).toBe(false), { timeoutMs: 10_000 });
   });
 
   test("works in a wrapper that hands on nothing, and ends with it", async () => {
@@ -227,7 +234,7 @@ describeWith(["mpv"], "the mpv driver", () => {
     await told.until("started");
     await driver.close();
     const mpv = Number(await readFile(pids, "utf8"));
-    await eventually(() => expect(isAlive(mpv)).toBe(false));
+    await eventually(() => expect(isAlive(mpv)).toBe(false), { timeoutMs: 10_000 });
   });
 });
 

@@ -88,7 +88,7 @@ async function launch({ program, args, clock }: StartOptions, withLifeline: bool
   const ended = endOf(child);
   // Aborts what waits for it to answer; says why in words.
   const gone = new AbortController();
-  void ended.then((how) => {
+  const tidied = ended.then((how) => {
     gone.abort(new NoHello(lastLine(said.text) ?? how, true));
     lifeline?.destroy();
     return place.remove();
@@ -109,10 +109,11 @@ async function launch({ program, args, clock }: StartOptions, withLifeline: bool
     said.stop();
     void ended.then(() => ipc.close());
     // What it is wrapped in may live on without it.
-    socket.once("close", () => clock.after(QUIT_MS, kill));
-    return { ipc, pid: child.pid ?? 0, ended, kill, close: () => close(ipc, child, ended, clock) };
+    socket.once("close", () => void ended.then(clock.after(QUIT_MS, kill)));
+    return { ipc, pid: child.pid ?? 0, ended, kill, close: () => close(ipc, child, tidied, clock) };
   } catch (error) {
     kill();
+    await tidied;
     throw error;
   } finally {
     cancelLimit();
@@ -194,10 +195,10 @@ function end(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-async function close(ipc: MpvIpc, child: ChildProcess, ended: Promise<string>, clock: Clock): Promise<void> {
+async function close(ipc: MpvIpc, child: ChildProcess, tidied: Promise<void>, clock: Clock): Promise<void> {
   ipc.send(["quit"]);
   const cancel = clock.after(QUIT_MS, () => end(child, "SIGKILL"));
-  await ended;
+  await tidied;
   cancel();
   end(child, "SIGKILL");
 }

@@ -23,7 +23,10 @@ export async function socketPlace(env: NodeJS.ProcessEnv): Promise<SocketPlace> 
     return { path, remove: async () => {} };
   }
   const directory = await privateDirectory([env["XDG_RUNTIME_DIR"], tmpdir(), "/tmp"]);
-  return { path: join(directory, "mpv"), remove: () => rm(directory, { recursive: true, force: true }) };
+  return {
+    path: join(directory, "mpv"),
+    remove: () => rm(directory, { recursive: true, force: true }).catch(() => {}),
+  };
 }
 
 async function privateDirectory(parents: readonly (string | undefined)[]): Promise<string> {
