@@ -2,6 +2,7 @@ import { statfs } from "node:fs/promises";
 import type { Clock } from "../data-source/clock.ts";
 import { type Candidate, Candidates, type CandidatesOptions, type Spared } from "./candidates.ts";
 import type { TrackKey } from "../data-source/data-source.ts";
+import { TimeSlice } from "../data-source/time-slice.ts";
 import type { DiskUsage } from "./disk-usage.ts";
 import { chooseVictims } from "./eviction.ts";
 
@@ -19,7 +20,7 @@ const MARGIN = 64 * 1024;
 /** How often the disk's free space is looked at while bytes are stored, ms. */
 const DISK_CHECK_MS = 5000;
 /** When nothing could go, storing more does not make it look again for this long, ms. */
-const REST_MS = 1000;
+const REST_MS = 5000;
 /** The order of eviction is kept for this long (ms), and this many candidates: to find it, all tracks are looked at. */
 const ORDER_MS = 60_000;
 const ORDER_LENGTH = 1000;
@@ -140,7 +141,12 @@ export class Evictor {
   async evictTo(to: number, { dryRun }: { dryRun: boolean }): Promise<EvictionReport> {
     const { usage } = this.#options;
     const before = await usage.look();
-    const all = [...this.#candidates.all()];
+    const all: Candidate[] = [];
+    const slice = new TimeSlice();
+    for (const candidate of this.#candidates.all()) {
+      all.push(candidate);
+      if (slice.isOver) await slice.pause();
+    }
     const free = all.filter(({ spared }) => spared === undefined);
     const victims: Candidate[] = [];
     for (const victim of chooseVictims(free, before - to)) {

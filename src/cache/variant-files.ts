@@ -1,7 +1,7 @@
 import { lstatSync, type Stats } from "node:fs";
 import { lstat, readdir, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { TimeSlice } from "../data-source/time-slice.ts";
 import type { VariantName } from "./chunk-store.ts";
 import { LineLog } from "./line-log.ts";
 import { Overhead } from "./overhead.ts";
@@ -21,8 +21,6 @@ export interface FoundFiles {
 }
 
 const FILE = /^([0-9a-f]{32})\.(data|map|map\.new)$/;
-/** For so long at a time nothing else has its turn, ms. */
-const SLICE_MS = 3;
 /** In the order in which they are deleted: data without a map is nothing, a map without data would be wrong. */
 const ENDINGS = ["map", "map.new", "data"] as const;
 
@@ -43,15 +41,13 @@ export class VariantFiles {
    * cannot be read are passed over. Whatever else the process does has its turn every few ms.
    */
   async *find(): AsyncGenerator<readonly [stem: string, files: FoundFiles | undefined]> {
-    let sliceEnd = performance.now() + SLICE_MS;
+    const slice = new TimeSlice();
     for (const folder of await trackFolders(this.#root)) {
       const names = await readdir(join(this.#root, folder)).catch(() => []);
       for (const [stem, endings] of byStem(names)) {
         if (folderOf(stem) !== folder) continue;
         yield [stem, this.#lookNow(stem, endings)];
-        if (performance.now() < sliceEnd) continue;
-        await nextTurn();
-        sliceEnd = performance.now() + SLICE_MS;
+        if (slice.isOver) await slice.pause();
       }
     }
   }

@@ -31,10 +31,6 @@ export class VariantRecords {
     return this.#index.get(stem);
   }
 
-  *all(): Generator<[string, IndexEntry]> {
-    for (const record of this.#index.entries()) if (!this.#doomed.has(record[0])) yield record;
-  }
-
   ofTrack(key: TrackKey): [string, IndexEntry][] {
     return this.#index.ofTrack(key).filter(([stem]) => !this.#doomed.has(stem));
   }

@@ -50,6 +50,13 @@ for (const seed of [1, 2, 3]) {
       () => world.import(`import ${below(3)}`, 1 + below(MiB)),
       () => expect(world.import(`import ${below(3)}`, 1 + below(MiB), true)).rejects.toThrow(/changed|budget/),
       () => world.cache.evictTo(below(4 * MiB), { dryRun: false }),
+      () => world.cache.verify(keyOf(some())),
+      async () => {
+        for (const key of world.cache.keys()) {
+          const stored = world.cache.find(key);
+          if (stored !== undefined) await world.cache.spans(stored);
+        }
+      },
       async () => {
         world.cache.budget = (1 + below(8)) * MiB;
       },

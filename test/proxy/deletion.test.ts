@@ -35,6 +35,22 @@ test("a track that was deleted while it was playing is gone when the server stop
   expect(await listed()).toEqual([]);
 });
 
+test("a deletion is told, and nobody fetches the track again", async () => {
+  const changes: string[] = [];
+  rig.proxy.on("track", ({ change }) => changes.push(change));
+  const wish = JSON.stringify({ ids: ["u/song"], mode: "full" });
+  await request({ port: rig.port, method: "PUT", path: "/api/prefetch?list=next", requestBody: wish });
+  await eventually(() => expect(changes).toContain("complete"));
+  expect((await remove()).status).toBeLessThan(300);
+  expect(changes).toContain("lost");
+  expect(await rig.json("/api/prefetch")).toMatchObject({ tracks: [] });
+  const sent = rig.up.bytesSent();
+  await rig.get("song?offline=1");
+  await rig.json("/api/tracks");
+  expect(rig.up.bytesSent()).toBe(sent);
+  expect(await listed()).toEqual([]);
+});
+
 test("a track that was deleted while it was playing is gone after a kill as well", async () => {
   await rig.get("song");
   await rig.proxy.close();
