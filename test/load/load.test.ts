@@ -10,7 +10,7 @@ import { startServed } from "../helpers/served.ts";
 // What the soak runs: LOAD_SLOW=1000 LOAD_FAST=50 LOAD_SECONDS=300 npm test -- test/load
 const SLOW = Number(process.env.LOAD_SLOW ?? 100);
 const FAST = Number(process.env.LOAD_FAST ?? 5);
-const SECONDS = Number(process.env.LOAD_SECONDS ?? 8);
+const SECONDS = Number(process.env.LOAD_SECONDS ?? 5);
 const MiB = 1024 ** 2;
 const SLOW_RATE = 20_000;
 const TRACKS = 120;

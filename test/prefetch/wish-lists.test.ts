@@ -67,7 +67,7 @@ test("S4: a list replaced 50 times in 5 s while tracks play: first bytes unmoved
   const { tracks } = (await rig.json("/api/tracks")) as { tracks: { cachedBytes: number }[] };
   const stored = tracks.reduce((sum, { cachedBytes }) => sum + cachedBytes, 0);
   // On a machine that is busy elsewhere, pieces are sent before the upstream has noticed that it was cut.
-  const isBusy = lag.percentile(95) / 1e6 > 15;
+  const isBusy = lag.percentile(95) / 1e6 > 9 || lag.percentile(99) / 1e6 > 20;
   expect(rig.up.bytesSent() / stored).toBeLessThan(isBusy ? 1.2 : 1.005);
   expect(median(busy)).toBeLessThan(median(calm) + (isBusy ? 10 : 0.5) * LATENCY);
 });
