@@ -5,8 +5,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // Tests own sockets, processes and cache directories: a process a file keeps their leftovers apart.
     pool: "forks",
-    // Tests wait more than they compute: three keep two cores busy.
-    maxWorkers: 3,
+    maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },

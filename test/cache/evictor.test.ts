@@ -28,7 +28,8 @@ test("a lowered budget takes effect while an earlier one is still being met", as
   world.cache.budget = 4.5 * MiB;
   await delay(0);
   world.cache.budget = 2.5 * MiB;
-  await eventually(() => expect(gone()).toEqual(["a", "b", "c", "d"]));
+  // Several go at once; which file is gone first is the disk's affair.
+  await eventually(() => expect(gone().toSorted()).toEqual(["a", "b", "c", "d"]));
   expect(world.ids).toEqual(["e", "f"]);
   await world.agree();
 });

@@ -76,7 +76,8 @@ describeWith(["aria2c"], "aria2", () => {
     await succeed("aria2c", ["-q", "--no-conf", ...split, "-d", dir.path, "-o", name, url]);
     await assertFile();
     expect(rig.up.maxLive(name)).toBeLessThanOrEqual(2);
-    expect(rig.up.bytesSent(name) / SIZE).toBeLessThan(1.1);
+    // What was in flight when a range was cut counts; on a busy machine that is more.
+    expect(rig.up.bytesSent(name) / SIZE).toBeLessThan(1.25);
   });
 });
 
