@@ -1,4 +1,5 @@
 import type { Clock } from "../data-source/clock.ts";
+import { TimeSlice } from "../data-source/time-slice.ts";
 import type { ChunkStore } from "./chunk-store.ts";
 import type { LiveVariants } from "./live-variants.ts";
 import type { TrackIndex } from "./track-index.ts";
@@ -75,9 +76,11 @@ export class Survey {
       // What cannot be read today may be there tomorrow.
       if (found !== undefined) await this.#judge(files, found).catch(() => {});
     }
-    for (const { stem, bytes } of [...index.usage()]) {
+    const slice = new TimeSlice();
+    for (const { stem, bytes } of index.usage()) {
       if (this.#closed) return;
       if (!seen.has(stem)) await this.#missed(files, stem, bytes).catch(() => {});
+      if (slice.isOver) await slice.pause();
     }
     await files.overhead.lookAtFolders();
   }
