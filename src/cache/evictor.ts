@@ -60,6 +60,18 @@ export interface EvictorOptions extends CandidatesOptions {
   readonly onEvicted: (victim: Evicted, reason: EvictionReason) => void;
 }
 
+const EVICTED = {
+  budget: "Evicted the track that was played longest ago, to keep to the budget",
+  disk: "Evicted the track that was played longest ago, since the disk is nearly full",
+  asked: "Evicted a track, as asked",
+} as const;
+const PARKED = "Evicted a version of a track that is not played any more";
+
+/** What the log says of an eviction. */
+export function messageOf(parked: boolean, reason: EvictionReason): string {
+  return parked ? PARKED : EVICTED[reason];
+}
+
 /** Keeps what is stored within the budget, and the disk from filling up. Tracks in use or pinned stay. */
 export class Evictor {
   readonly #options: EvictorOptions;

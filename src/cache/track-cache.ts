@@ -5,7 +5,7 @@ import { AfterbayError, abortReason } from "../errors.ts";
 import type { ChunkStore, VariantName } from "./chunk-store.ts";
 import { CurrentVariants } from "./current-variants.ts";
 import { DiskUsage } from "./disk-usage.ts";
-import { type Evicted, type EvictionReason, type EvictionReport, Evictor } from "./evictor.ts";
+import { type Evicted, type EvictionReason, type EvictionReport, Evictor, messageOf } from "./evictor.ts";
 import { stemOf } from "./variant-paths.ts";
 import { type CacheParts, deleteTrack, verifyTrack } from "./chores.ts";
 import { importTrack } from "./import-track.ts";
@@ -16,7 +16,6 @@ import { Openings } from "./openings.ts";
 import { StorageHealth, type StorageLog } from "./storage-health.ts";
 import { Survey } from "./survey.ts";
 import { describe, type StoredTrack } from "./stored-track.ts";
-import type { IndexEntry } from "./index-entry.ts";
 import type { TrackIndex } from "./track-index.ts";
 import { VariantRecords } from "./variant-records.ts";
 import { type OpenTrack, openTrack, type Want } from "./open-track.ts";
@@ -51,12 +50,6 @@ export interface TrackCacheOptions {
 /** `idle`: its last reader has left. */
 export type TrackChange = "stored" | "lost" | "complete" | "evicted" | "idle";
 
-const EVICTED = {
-  budget: "Evicted the track that was played longest ago, to keep to the budget",
-  disk: "Evicted the track that was played longest ago, since the disk is nearly full",
-  asked: "Evicted a track, as asked",
-} as const;
-const PARKED = "Evicted a version of a track that is not played any more";
 /** What a disk, or a quota, refuses writes with when it is full. */
 const FULL = new Set(["ENOSPC", "EDQUOT"]);
 
@@ -219,7 +212,7 @@ export class TrackCache {
 
   /** A track with bytes stored: of several variants, one that is current, of several of those the one that was read last. */
   find(key: TrackKey): StoredTrack | undefined {
-    const [best] = this.#records.ofTrack(key).toSorted(byWorth);
+    const best = this.#records.best(key);
     return best === undefined ? undefined : describe(best[1], this.#live.get(best[0]));
   }
 
@@ -278,15 +271,9 @@ export class TrackCache {
 
   #onEvicted({ source, id, bytes, parked }: Evicted, reason: EvictionReason): void {
     const { log, onChanged, onEvicted } = this.#options;
-    log.info({ source, id, bytes, reason }, parked ? PARKED : EVICTED[reason]);
+    log.info({ source, id, bytes, reason }, messageOf(parked, reason));
     if (parked) return;
     onChanged?.({ source, id }, "evicted");
     onEvicted?.({ source, id, bytes }, reason);
   }
-}
-
-/** What plays comes before what is parked, and of equals what was read last. */
-function byWorth([, a]: readonly [string, IndexEntry], [, b]: readonly [string, IndexEntry]): number {
-  const plays = ({ qualities }: IndexEntry): number => (qualities.length > 0 ? 1 : 0);
-  return plays(b) - plays(a) || b.playedAt - a.playedAt;
 }

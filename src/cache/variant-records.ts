@@ -35,6 +35,11 @@ export class VariantRecords {
     return this.#index.ofTrack(key).filter(([stem]) => !this.#doomed.has(stem));
   }
 
+  /** Of a track's variants, one that is current; of several of those, the one that was played last. */
+  best(key: TrackKey): [string, IndexEntry] | undefined {
+    return this.ofTrack(key).toSorted(byWorth)[0];
+  }
+
   /** The variant that is current for a quality. */
   current(key: QualityKey): [string, IndexEntry] | undefined {
     return this.ofTrack(key).find(([, { qualities }]) => qualities.includes(key.quality ?? ""));
@@ -189,4 +194,10 @@ export class VariantRecords {
     if (isPlayed) return this.#clock.wall();
     return lastPlayedAt === undefined ? undefined : this.#clock.wall() - (this.#clock.now() - lastPlayedAt);
   }
+}
+
+/** What plays comes before what is parked, and of equals what was played last. */
+function byWorth([, a]: readonly [string, IndexEntry], [, b]: readonly [string, IndexEntry]): number {
+  const plays = ({ qualities }: IndexEntry): number => (qualities.length > 0 ? 1 : 0);
+  return plays(b) - plays(a) || b.playedAt - a.playedAt;
 }

@@ -10,6 +10,7 @@ import { type RawRequest, type RawResponse, request } from "../helpers/http-clie
 import { eventually, tmpDir, type TmpDir } from "../helpers/process.ts";
 import { SONG, textOf } from "./chaos-rig.ts";
 import { type Running, serving, start, stop } from "./program.ts";
+import { MEASURED } from "../helpers/measured.ts";
 
 let dir: TmpDir;
 let running: Running[];
@@ -170,7 +171,7 @@ test("a flag may stand in the environment", async () => {
   expect(JSON.parse(textOf(await get(one.port, "/chaos/counters")))).toMatchObject({ seed: 5, tracks: { only: {} } });
 });
 
-test("SIGTERM ends it within 2 s, with 0, whatever hangs", async () => {
+test("SIGTERM ends it within 2 s, with 0, whatever hangs", MEASURED, async () => {
   const one = await chaos();
   const hanging = ["/stall", "/pace", "/resolve/resolve-hang"].map((path) =>
     get(one.port, path).catch(() => undefined),

@@ -15,6 +15,7 @@ import { assertBytes } from "../helpers/assert-bytes.ts";
 import { eventually } from "../helpers/process.ts";
 import { startUpstream, type Upstream } from "../helpers/scripted-upstream.ts";
 import { ManualClock, never, readAll, realHttp, resolved, specOf } from "./fakes.ts";
+import { MEASURED } from "../helpers/measured.ts";
 
 let up: Upstream;
 let raw: ReturnType<typeof realHttp>;
@@ -41,20 +42,24 @@ const open = (id: string, more: Partial<DataSpec> = {}, signal = never) =>
   source.open(specOf({ id, ...more }), { signal });
 
 describe("giving way", () => {
-  test("S3: prefetch ends within 100 ms when playback comes, and goes on at the next byte after it", async () => {
-    up.script("a", [{ do: { pace: 4_000_000 } }]);
-    const prefetch = open("a", { urgency: new Urgency(Priority.body) }).then(readAll);
-    await eventually(() => expect(up.bytesSent("a")).toBeGreaterThan(100_000));
-    up.script("b", [{ do: { pace: 10_000_000 } }]);
-    const playback = open("b").then(readAll);
-    await eventually(() => expect(up.live("a")).toBe(0), { timeoutMs: 100 });
-    const meanwhile = up.requests("a").length;
-    assertBytes(await playback, up.bytes("b"));
-    expect(up.requests("a")).toHaveLength(meanwhile);
-    assertBytes(await prefetch, up.bytes("a"));
-    expect(up.bytesSent("a") - up.uniqueBytes("a")).toBeLessThan(300_000);
-    await idle();
-  });
+  test(
+    "S3: prefetch ends within 100 ms when playback comes, and goes on at the next byte after it",
+    MEASURED,
+    async () => {
+      up.script("a", [{ do: { pace: 4_000_000 } }]);
+      const prefetch = open("a", { urgency: new Urgency(Priority.body) }).then(readAll);
+      await eventually(() => expect(up.bytesSent("a")).toBeGreaterThan(100_000));
+      up.script("b", [{ do: { pace: 10_000_000 } }]);
+      const playback = open("b").then(readAll);
+      await eventually(() => expect(up.live("a")).toBe(0), { timeoutMs: 100 });
+      const meanwhile = up.requests("a").length;
+      assertBytes(await playback, up.bytes("b"));
+      expect(up.requests("a")).toHaveLength(meanwhile);
+      assertBytes(await prefetch, up.bytes("a"));
+      expect(up.bytesSent("a") - up.uniqueBytes("a")).toBeLessThan(300_000);
+      await idle();
+    },
+  );
 
   test("a request that nobody reads from gives its place back all the same", async () => {
     const opened = await open("a", { urgency: new Urgency(Priority.body) });

@@ -7,6 +7,7 @@ import { EventStream } from "../../src/http/event-stream.ts";
 import { sendProblem } from "../../src/http/problem.ts";
 import { ManualClock } from "../data-source/fakes.ts";
 import { eventually } from "../helpers/process.ts";
+import { MEASURED } from "../helpers/measured.ts";
 
 let clock: ManualClock;
 let stream: EventStream;
@@ -179,7 +180,7 @@ test("the 33rd listener is told to come later, until one leaves; HEAD takes no p
   expect((await Listener.open()).response.statusCode).toBe(200);
 });
 
-test("a listener that does not read is dropped, and costs the others nothing", async () => {
+test("a listener that does not read is dropped, and costs the others nothing", MEASURED, async () => {
   const stalled = await Listener.open();
   stalled.response.pause();
   const one = (await Listener.open()).reading();

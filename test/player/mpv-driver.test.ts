@@ -11,6 +11,7 @@ import { eventually, tmpDir, type TmpDir } from "../helpers/process.ts";
 import { startUpstream, type Upstream } from "../helpers/scripted-upstream.ts";
 import { describeWith } from "../players/programs.ts";
 import { longestSilence, RATE, samplesOf, Told, wav } from "./sound.ts";
+import { MEASURED } from "../helpers/measured.ts";
 
 let up: Upstream;
 let dir: TmpDir;
@@ -74,7 +75,7 @@ function isAlive(pid: number): boolean {
 }
 
 describeWith(["mpv"], "the mpv driver", () => {
-  test("tells when sound begins, how long it is, where it is, and its end", async () => {
+  test("tells when sound begins, how long it is, where it is, and its end", MEASURED, async () => {
     const { driver, told } = await started();
     driver.load({ load: 1, url: url("one") }, 0);
     const { positionMs } = await told.until("ended");

@@ -12,6 +12,7 @@ import { eventually, tmpDir, type TmpDir } from "../helpers/process.ts";
 import { type Rig, type RigOptions, startRig } from "../helpers/rig.ts";
 import { describeWith } from "../players/programs.ts";
 import { firstDifference, longestSilence, RATE, samplesOf, wav } from "./sound.ts";
+import { MEASURED } from "../helpers/measured.ts";
 
 let rig: Rig;
 let dir: TmpDir;
@@ -96,7 +97,7 @@ describeWith(["mpv"], "playback with mpv", () => {
     expect(failures()).toEqual([]);
   });
 
-  test("begins a cached track within 150 ms of what mpv needs alone", async () => {
+  test("begins a cached track within 150 ms of what mpv needs alone", MEASURED, async () => {
     await start();
     put("song", 20, 440);
     await rig.get("w/song");

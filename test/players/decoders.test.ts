@@ -27,6 +27,9 @@ afterAll(async () => {
   await dir.remove();
 });
 
+/** What mpv makes of each, by the origin's own address. */
+const decoded = new Map<Kind, string>();
+
 let count = 0;
 /** A track that nobody has asked for yet: its own address, and the one through the proxy. */
 function coldTrack(kind: Kind): { name: string; origin: string; proxied: string } {
@@ -37,6 +40,9 @@ function coldTrack(kind: Kind): { name: string; origin: string; proxied: string 
 
 const hash = (bytes: Uint8Array): string =>
   `${bytes.length} bytes, ${createHash("sha256").update(bytes).digest("hex")}`;
+
+/** Of players whose every run takes a second: one that reads front to back, and one whose index is at the end. */
+const some = ["mp3", "aac"] as const;
 
 /** What a player writes into a file. */
 async function written(play: (file: string) => Promise<unknown>): Promise<Buffer> {
@@ -58,9 +64,10 @@ const ffmpeg = (url: string, ...args: string[]): Promise<Buffer> =>
 describeWith(["mpv", "ffmpeg"], "mpv", () => {
   test.each(kinds)("plays %s to the end: cold, while it is kept, and from disk alone", async (kind) => {
     const { name, origin, proxied } = coldTrack(kind);
-    const expected = await mpv(origin);
+    const [expected, cold] = await Promise.all([mpv(origin), mpv(proxied)]);
     expect(expected.length).toBeGreaterThan(SECONDS * 48_000 * 4 * 0.95);
-    expect(hash(await mpv(proxied))).toBe(hash(expected));
+    decoded.set(kind, hash(expected));
+    expect(hash(cold)).toBe(hash(expected));
     rig.up.reset();
     expect(hash(await mpv(proxied))).toBe(hash(expected));
     expect(rig.up.requests(name)).toHaveLength(0);
@@ -69,9 +76,9 @@ describeWith(["mpv", "ffmpeg"], "mpv", () => {
   test.each(kinds)("begins %s in its middle, cold", async (kind) => {
     const { origin, proxied } = coldTrack(kind);
     const part = ["--start=14.5", "--length=3"];
-    const expected = await mpv(origin, ...part);
+    const [expected, got] = await Promise.all([mpv(origin, ...part), mpv(proxied, ...part)]);
     expect(expected.length).toBeGreaterThan(3 * 48_000 * 4 * 0.9);
-    expect(hash(await mpv(proxied, ...part))).toBe(hash(expected));
+    expect(hash(got)).toBe(hash(expected));
   });
 });
 
@@ -79,14 +86,15 @@ describeWith(["ffmpeg"], "ffmpeg", () => {
   test.each(kinds)("decodes %s from places that it seeks to, then whole, then from disk", async (kind) => {
     const { origin, proxied } = coldTrack(kind);
     for (const seek of [["-ss", "22.5"], ["-ss", "3.7", "-t", "2"], []]) {
-      expect(hash(await ffmpeg(proxied, ...seek))).toBe(hash(await ffmpeg(origin, ...seek)));
+      const [got, expected] = await Promise.all([ffmpeg(proxied, ...seek), ffmpeg(origin, ...seek)]);
+      expect(hash(got)).toBe(hash(expected));
     }
     expect(hash(await ffmpeg(proxied, "-ss", "18"))).toBe(hash(await ffmpeg(origin, "-ss", "18")));
   });
 });
 
 describeWith(["cvlc", "setpriv", "ffmpeg"], "VLC", () => {
-  test.each(kinds)("plays %s to the end", async (kind) => {
+  test.each(some)("plays %s to the end", async (kind) => {
     const { origin, proxied } = coldTrack(kind);
     // VLC refuses to run as root.
     const drop = process.getuid?.() === 0 ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : [];
@@ -96,14 +104,14 @@ describeWith(["cvlc", "setpriv", "ffmpeg"], "VLC", () => {
         const [program, ...args] = [...drop, "cvlc", "-q", "--no-video", "--sout", sout, url, "vlc://quit"];
         return run(program, args, { HOME: dir.path, XDG_RUNTIME_DIR: dir.path });
       });
-    const expected = await play(origin);
+    const [expected, got] = await Promise.all([play(origin), play(proxied)]);
     expect(expected.length).toBeGreaterThan(SECONDS * 48_000 * 4 * 0.9);
-    expect(hash(await play(proxied))).toBe(hash(expected));
+    expect(hash(got)).toBe(hash(expected));
   });
 });
 
 describeWith(["gst-launch-1.0", "ffmpeg"], "GStreamer", () => {
-  test.for(kinds)("plays %s to the end, where it can read HTTP", async (kind, { skip }) => {
+  test.for(some)("plays %s to the end, where it can read HTTP", async (kind, { skip }) => {
     const sources = await Promise.all(
       ["souphttpsrc", "curlhttpsrc"].map(async (name) => ({ name, ...(await run("gst-inspect-1.0", [name])) })),
     );
@@ -118,7 +126,8 @@ describeWith(["gst-launch-1.0", "ffmpeg"], "GStreamer", () => {
         const sink = ["audioconvert", "!", "wavenc", "!", "filesink", `location=${file}`];
         return succeed("gst-launch-1.0", ["-q", source, `location=${url}`, "!", "decodebin", "!", ...sink]);
       });
-    expect(hash(await play(proxied))).toBe(hash(await play(origin)));
+    const [got, expected] = await Promise.all([play(proxied), play(origin)]);
+    expect(hash(got)).toBe(hash(expected));
   });
 });
 
@@ -126,9 +135,8 @@ describeWith(["gst-launch-1.0", "ffmpeg"], "GStreamer", () => {
 describeWith(["mpv", "ffmpeg"], "with the origin gone", () => {
   test("complete tracks play on, also after a restart, asking nobody; a partial one plays its part", async () => {
     const whole = kinds.map((kind) => ({ kind, ...coldTrack(kind) }));
-    const expected = new Map<Kind, string>();
     for (const { kind, name, origin } of whole) {
-      expected.set(kind, hash(await mpv(origin)));
+      if (!decoded.has(kind)) decoded.set(kind, hash(await mpv(origin)));
       const path = `/stream/w/${name}`;
       expect((await request({ port: rig.port, path })).status).toBe(200);
     }
@@ -143,8 +151,8 @@ describeWith(["mpv", "ffmpeg"], "with the origin gone", () => {
     rig.up.reset();
     for (const restarted of [false, true]) {
       if (restarted) await rig.restart();
-      for (const { kind, name } of whole) {
-        expect(hash(await mpv(`http://127.0.0.1:${rig.port}/stream/w/${name}`))).toBe(expected.get(kind));
+      for (const { kind, name } of restarted ? whole : whole.slice(0, 1)) {
+        expect(hash(await mpv(`http://127.0.0.1:${rig.port}/stream/w/${name}`))).toBe(decoded.get(kind));
       }
       const { stdout } = await run("ffmpeg", [
         ...["-v", "error", "-i", `http://127.0.0.1:${rig.port}/stream/${partial.name}`],

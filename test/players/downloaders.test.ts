@@ -5,6 +5,7 @@ import { assertBytes } from "../helpers/assert-bytes.ts";
 import { tmpDir, type TmpDir } from "../helpers/process.ts";
 import { type Rig, startRig } from "../helpers/rig.ts";
 import { describeWith, succeed } from "./programs.ts";
+import { MEASURED } from "../helpers/measured.ts";
 
 const SIZE = 6 * 1024 ** 2 + 321;
 let rig: Rig;
@@ -71,14 +72,18 @@ describeWith(["wget"], "wget", () => {
 });
 
 describeWith(["aria2c"], "aria2", () => {
-  test("takes a cold track over 8 connections; the upstream sees two at a time and hardly a byte twice", async () => {
-    const split = ["-x8", "-s8", "-k1M", "--min-split-size=1M", "--file-allocation=none"];
-    await succeed("aria2c", ["-q", "--no-conf", ...split, "-d", dir.path, "-o", name, url]);
-    await assertFile();
-    expect(rig.up.maxLive(name)).toBeLessThanOrEqual(2);
-    // What was in flight when a range was cut counts; on a busy machine that is more.
-    expect(rig.up.bytesSent(name) / SIZE).toBeLessThan(1.25);
-  });
+  test(
+    "takes a cold track over 8 connections; the upstream sees two at a time and hardly a byte twice",
+    MEASURED,
+    async () => {
+      const split = ["-x8", "-s8", "-k1M", "--min-split-size=1M", "--file-allocation=none"];
+      await succeed("aria2c", ["-q", "--no-conf", ...split, "-d", dir.path, "-o", name, url]);
+      await assertFile();
+      expect(rig.up.maxLive(name)).toBeLessThanOrEqual(2);
+      // What was in flight when a range was cut counts; on a busy machine that is more.
+      expect(rig.up.bytesSent(name) / SIZE).toBeLessThan(1.25);
+    },
+  );
 });
 
 describeWith(["rclone"], "rclone", () => {

@@ -6,6 +6,7 @@ import { assertBytes } from "../helpers/assert-bytes.ts";
 import { type RawResponse, request } from "../helpers/http-client.ts";
 import { eventually } from "../helpers/process.ts";
 import { type Rig, startRig } from "../helpers/rig.ts";
+import { MEASURED } from "../helpers/measured.ts";
 
 const MiB = 1024 ** 2;
 const KiB = 1024;
@@ -87,7 +88,7 @@ test("S2: a player joins the chunk that prefetch is fetching; cancelling the pre
   expect(rig.up.bytesSent("a")).toBe(MiB);
 });
 
-test("S3: playback does not wait for prefetch, which gives way and goes on after", async () => {
+test("S3: playback does not wait for prefetch, which gives way and goes on after", MEASURED, async () => {
   for (const id of ["a", "b", "song"]) rig.up.resource(id, { size: 3 * MiB });
   rig.up.script("*", [{ do: { pace: 3_000_000 } }]);
   await put("/api/prefetch", { ids: ["a", "b"], mode: "full" });
@@ -102,7 +103,7 @@ test("S3: playback does not wait for prefetch, which gives way and goes on after
   assertBytes((await rig.get("a?offline=1")).body, rig.up.bytes("a"));
 });
 
-test("S4: a list replaced many times a second restarts nothing that is still wanted", async () => {
+test("S4: a list replaced many times a second restarts nothing that is still wanted", MEASURED, async () => {
   const ids = ["a", "b", "c", "d"];
   for (const id of ids) rig.up.resource(id, { size: MiB });
   rig.up.script("*", [{ do: { pace: 4_000_000 } }]);
@@ -116,7 +117,7 @@ test("S4: a list replaced many times a second restarts nothing that is still wan
   expect(rig.up.bytesSent() / rig.up.uniqueBytes()).toBeLessThan(1.05);
 });
 
-test("a pin fetches the whole track, survives a restart, and plays with the upstream gone", async () => {
+test("a pin fetches the whole track, survives a restart, and plays with the upstream gone", MEASURED, async () => {
   rig.up.resource("a", { size: 3 * MiB });
   rig.up.script("a", [{ do: { pace: 3_000_000 } }]);
   expect((await put("/api/tracks/u/a/pin")).status).toBe(200);

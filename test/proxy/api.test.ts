@@ -5,6 +5,7 @@ import { assertBytes } from "../helpers/assert-bytes.ts";
 import { type RawRequest, type RawResponse, request } from "../helpers/http-client.ts";
 import { eventually } from "../helpers/process.ts";
 import { type Rig, startRig } from "../helpers/rig.ts";
+import { MEASURED } from "../helpers/measured.ts";
 
 const MiB = 1024 ** 2;
 const KiB = 1024;
@@ -53,7 +54,7 @@ function problem(got: RawResponse): readonly [number, string] {
 }
 
 describe("?offline=1", () => {
-  test("answers at once what is there, and 504 where bytes are missing, also in the middle", async () => {
+  test("answers at once what is there, and 504 where bytes are missing, also in the middle", MEASURED, async () => {
     rig.up.resource("song", { size: SIZE });
     await rig.get("song", { headers: { range: "bytes=0-99" } });
     await rig.get("song", { headers: { range: "bytes=2500000-" } });

@@ -4,6 +4,7 @@ import { FileVariant } from "../../src/cache/file-variant.ts";
 import { assertBytes } from "../helpers/assert-bytes.ts";
 import { eventually } from "../helpers/process.ts";
 import { type Rig, startRig } from "../helpers/rig.ts";
+import { MEASURED } from "../helpers/measured.ts";
 
 const MiB = 1024 ** 2;
 const SIZE = 4 * MiB;
@@ -14,24 +15,28 @@ beforeEach(async () => {
 });
 afterEach(() => rig.close());
 
-test("start, abort, seek, abort costs little more than what was heard; then two players share each missing byte", async () => {
-  rig.up.script("song", [{ do: { pace: 1_500_000 } }]);
-  const started = await rig.get("song", { readBytes: 300_000 });
-  assertBytes(started.body.subarray(0, 300_000), rig.up.bytes("song", 0, 300_000));
-  const seek = Math.floor(SIZE * 0.6);
-  const sought = await rig.get("song", { headers: { range: `bytes=${seek}-` }, readBytes: 300_000 });
-  assertBytes(sought.body.subarray(0, 300_000), rig.up.bytes("song", seek, seek + 300_000));
-  await eventually(() => expect(rig.up.live()).toBe(0));
-  expect(rig.up.bytesSent("song") / 600_000).toBeLessThan(1.75);
+test(
+  "start, abort, seek, abort costs little more than what was heard; then two players share each missing byte",
+  MEASURED,
+  async () => {
+    rig.up.script("song", [{ do: { pace: 1_500_000 } }]);
+    const started = await rig.get("song", { readBytes: 300_000 });
+    assertBytes(started.body.subarray(0, 300_000), rig.up.bytes("song", 0, 300_000));
+    const seek = Math.floor(SIZE * 0.6);
+    const sought = await rig.get("song", { headers: { range: `bytes=${seek}-` }, readBytes: 300_000 });
+    assertBytes(sought.body.subarray(0, 300_000), rig.up.bytes("song", seek, seek + 300_000));
+    await eventually(() => expect(rig.up.live()).toBe(0));
+    expect(rig.up.bytesSent("song") / 600_000).toBeLessThan(1.75);
 
-  const [one, two] = await Promise.all([rig.get("song"), rig.get("song")]);
-  assertBytes(one.body, rig.up.bytes("song"));
-  assertBytes(two.body, rig.up.bytes("song"));
-  expect(rig.up.bytesSent("song") / rig.up.uniqueBytes("song")).toBeLessThan(1.03);
-  expect(rig.up.maxLive("song")).toBeLessThanOrEqual(2);
-});
+    const [one, two] = await Promise.all([rig.get("song"), rig.get("song")]);
+    assertBytes(one.body, rig.up.bytes("song"));
+    assertBytes(two.body, rig.up.bytes("song"));
+    expect(rig.up.bytesSent("song") / rig.up.uniqueBytes("song")).toBeLessThan(1.03);
+    expect(rig.up.maxLive("song")).toBeLessThanOrEqual(2);
+  },
+);
 
-test("S1: two clients on one cold track, one resolve, each byte once", async () => {
+test("S1: two clients on one cold track, one resolve, each byte once", MEASURED, async () => {
   const [one, two, three] = await Promise.all([
     rig.get("w/song"),
     rig.get("w/song", { headers: { range: "bytes=1000000-2999999" } }),
@@ -71,18 +76,22 @@ test("S1: bytes that are still on their way to a slow disk are not fetched again
   );
 });
 
-test("C7: 8 connections on a cold track: at most 2 live upstream requests, every byte exact and nearly none twice", async () => {
-  const part = SIZE / 8;
-  rig.up.script("song", [{ do: { pace: 8_000_000 } }]);
-  const parts = await Promise.all(
-    Array.from({ length: 8 }, (_, n) =>
-      rig.get("song", { headers: { range: `bytes=${n * part}-${(n + 1) * part - 1}` } }),
-    ),
-  );
-  parts.forEach((got, n) => assertBytes(got.body, rig.up.bytes("song", n * part, (n + 1) * part)));
-  expect(rig.up.maxLive("song")).toBeLessThanOrEqual(2);
-  expect(rig.up.bytesSent("song") / SIZE).toBeLessThan(1.1);
-});
+test(
+  "C7: 8 connections on a cold track: at most 2 live upstream requests, every byte exact and nearly none twice",
+  MEASURED,
+  async () => {
+    const part = SIZE / 8;
+    rig.up.script("song", [{ do: { pace: 8_000_000 } }]);
+    const parts = await Promise.all(
+      Array.from({ length: 8 }, (_, n) =>
+        rig.get("song", { headers: { range: `bytes=${n * part}-${(n + 1) * part - 1}` } }),
+      ),
+    );
+    parts.forEach((got, n) => assertBytes(got.body, rig.up.bytes("song", n * part, (n + 1) * part)));
+    expect(rig.up.maxLive("song")).toBeLessThanOrEqual(2);
+    expect(rig.up.bytesSent("song") / SIZE).toBeLessThan(1.1);
+  },
+);
 
 test("C7: 20 seeks in 2 s: at most 2 live upstream requests, the last one is answered exactly", async () => {
   rig.up.script("song", [{ do: { pace: 1_000_000, latency: 50 } }]);

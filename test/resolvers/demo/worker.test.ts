@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createDemo } from "../../../src/resolvers/demo/demo.ts";
+import { MEASURED } from "../../helpers/measured.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../../", import.meta.url));
@@ -17,6 +18,7 @@ const PROGRAM = `
 import { createHash } from "node:crypto";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createDemo } from "./resolvers/demo/demo.js";
+import { MEASURED } from "../../helpers/measured.ts";
 const demo = await createDemo();
 const { url } = await demo.resolve("night-ferry", { signal: new AbortController().signal, attempt: 1, reason: "first" });
 const left = new AbortController();
@@ -52,7 +54,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-it("renders in a worker of another process what it renders in this thread", async () => {
+it("renders in a worker of another process what it renders in this thread", MEASURED, async () => {
   const { stdout } = await run(process.execPath, [join(folder, "program.js")], { timeout: 20_000 });
   const { hash, stalledMs } = JSON.parse(stdout) as { hash: string; stalledMs: number };
   const demo = await createDemo();
