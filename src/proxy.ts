@@ -7,6 +7,7 @@ import { openImportable } from "./cache/import-file.ts";
 import { TrackCache } from "./cache/track-cache.ts";
 import { TrackIndex } from "./cache/track-index.ts";
 import { createGuardedConnector } from "./data-source/addresses.ts";
+import type { TrackMeta } from "./cache/index-entry.ts";
 import { type Clock, systemClock } from "./data-source/clock.ts";
 import { type DataSource, MiB, type Quality, type TrackKey } from "./data-source/data-source.ts";
 import type { Resolution, Resolver } from "./data-source/resolution.ts";
@@ -15,6 +16,8 @@ import { Scheduler } from "./data-source/scheduler.ts";
 import { abortReason, AfterbayError, ConfigError } from "./errors.ts";
 import { Events, type Listener, type ProxyEvents } from "./events.ts";
 import { Catalogue } from "./http/catalogue.ts";
+import type { PlayerApi } from "./http/player-api.ts";
+import { PlayerFeed } from "./http/player-feed.ts";
 import { assertBindAllowed, parseAllowedHost, parseAllowedOrigin } from "./http/doors.ts";
 import { controlServer } from "./http/control.ts";
 import { dispatch, type Site } from "./http/routing.ts";
@@ -132,6 +135,13 @@ export interface Proxy extends AsyncDisposable {
   pin(id: string, source?: string): Promise<void>;
   /** True if it was pinned. Its bytes stay until space is needed. */
   unpin(id: string, source?: string): Promise<boolean>;
+  /** What is known of a track without asking anyone: as it was resolved, or as its source lists it. */
+  factsOf(track: TrackKey): TrackMeta;
+  /**
+   * Lets clients of this server steer a player: `/api/player`, and `player` events. One at a time: a later one takes the
+   * place of an earlier one. The answer takes it away.
+   */
+  attachPlayer(player: PlayerApi): () => void;
   /** The budget on disk, bytes. Lowering it evicts at once what is not in use; throws a ConfigError for no whole number from 0 up. */
   cacheSize: number;
   /** Listens to an event. A listener is called as part of the work it tells of; what it throws is logged and goes no further. */
@@ -249,6 +259,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   const serve = (request: IncomingMessage, response: ServerResponse, want: StreamWant): Promise<void> =>
     stream(request, response, quality === undefined ? want : { quality, ...want });
 
+  let player: { readonly api: PlayerApi; readonly feed: PlayerFeed } | undefined;
   const servers: (RunningServer & { readonly token: string | undefined })[] = [];
   let closing: Promise<void> | undefined;
   const gone = new AbortController();
@@ -268,6 +279,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
         prefetch: countBy(offline.prefetcher.states(), ({ state }) => state),
         eventClients: telemetry.stream.clients,
       }),
+    player: () => player,
     stream: serve,
     isReady: () => closing === undefined,
     onError,
@@ -295,6 +307,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   };
   const close = async (): Promise<void> => {
     gone.abort(new DOMException("The proxy is closing", "AbortError"));
+    player?.feed.close();
     telemetry.close();
     await Promise.all(servers.map((server) => server.close()));
     offline.close();
@@ -370,6 +383,23 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     },
     async unpin(id, source) {
       return await offline.unpin(keyOf(id, source));
+    },
+    factsOf: (track) => catalogue.facts(track),
+    attachPlayer(api) {
+      player?.feed.close();
+      const feed = new PlayerFeed({
+        api,
+        catalogue,
+        clock,
+        publish: (state) => telemetry.player(state),
+        isListening: () => telemetry.stream.isListening,
+      });
+      const attached = { api, feed };
+      player = attached;
+      return () => {
+        feed.close();
+        if (player === attached) player = undefined;
+      };
     },
     get cacheSize() {
       return cache.budget;

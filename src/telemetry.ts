@@ -55,6 +55,11 @@ export class Telemetry {
     };
   }
 
+  /** Tells of the player in this room. */
+  player(state: object): void {
+    this.#feed.tell("player", state);
+  }
+
   /** Ends the streams of events. */
   close(): void {
     this.#feed.close();

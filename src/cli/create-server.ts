@@ -3,6 +3,7 @@ import { createProxy, type Logger, type Proxy } from "../proxy.ts";
 import type { Source } from "../resolvers/index.ts";
 import { validateResolution } from "../resolvers/validate-resolution.ts";
 import { closeAll, openSources } from "./open-sources.ts";
+import { playInRoom } from "./player/room.ts";
 import { version } from "../version.ts";
 
 export interface ServerOptions {
@@ -23,6 +24,8 @@ export interface ServerOptions {
   readonly patienceMs: number;
   readonly dataSaver: boolean;
   readonly quality?: Quality;
+  /** Plays in this room, too. */
+  readonly player?: "mpv";
   readonly log: Logger;
 }
 
@@ -38,17 +41,25 @@ export interface Server {
 export type CreateServer = (options: ServerOptions) => Promise<Server>;
 
 /** Opens the sources, puts a proxy before them and listens. Whatever fails, nothing is left open. */
-export const createServer: CreateServer = async ({ host, port, token, allowHosts, allowOrigins, ...rest }) => {
+export const createServer: CreateServer = async (options) => {
+  const { host, port, token, allowHosts, allowOrigins, player, ...rest } = options;
   const sources = await openSources(rest.sources);
   let close = () => closeAll(sources);
   try {
     const proxy = await createProxy({ ...rest, sources, validate: validateResolution, version });
     close = () => proxy.close();
+    if (player !== undefined) {
+      const room = await playInRoom(proxy, rest.cacheDir, rest.log);
+      close = async () => {
+        await room.close();
+        await proxy.close();
+      };
+    }
     const { url } = await proxy.listen({ host, port, token, allowHosts, allowOrigins });
     const setCacheSize = (bytes: number): void => {
       proxy.cacheSize = bytes;
     };
-    return { url, close, setCacheSize, sampleUrl: () => sample(sources, proxy) };
+    return { url, close: () => close(), setCacheSize, sampleUrl: () => sample(sources, proxy) };
   } catch (error) {
     await close();
     throw error;

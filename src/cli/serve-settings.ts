@@ -65,6 +65,11 @@ export const flags = {
     { name: "quality", argument: "QUALITY", help: `${QUALITIES.join(", ")}; where a source has a choice` },
     undefined,
   ),
+  player: one(
+    choice("mpv"),
+    { name: "player", argument: "PLAYER", help: "mpv; plays in this room, steered by /api/player" },
+    undefined,
+  ),
   logLevel: one(
     choice(...levels),
     { name: "log-level", argument: "LEVEL", help: `${levels.join(", ")} (info)` },
@@ -121,6 +126,7 @@ export async function serveSettings(
       token: read(flags.token),
       allowHosts: read(flags.allowHosts),
       allowOrigins: read(flags.allowOrigins),
+      player: read(flags.player),
     },
     logLevel: read(flags.logLevel),
     json: read(flags.json),

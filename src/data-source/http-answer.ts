@@ -20,9 +20,9 @@ export interface Answer {
   readonly exchange: HttpExchange;
 }
 
-/** Types that are no music: login pages, error messages, manifests, ranges wrapped in parts. */
+/** Types that are no music: login pages, error messages, manifests and playlists, ranges wrapped in parts. */
 const NOT_AUDIO =
-  /^(text\/|multipart\/byteranges|application\/(json|xml|xhtml|javascript|dash|vnd\.apple\.mpegurl|x-mpegurl|[\w.-]+\+(json|xml)))/i;
+  /^(text\/|multipart\/byteranges|(audio|application)\/(vnd\.apple\.|x-)?(mpegurl|scpls)|application\/(json|xml|xhtml|javascript|dash|[\w.-]+\+(json|xml)))/i;
 
 /**
  * Holds an answer against what was asked. Throws an AfterbayError, having freed the body, if it does not fit. `wallNow`,

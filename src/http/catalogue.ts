@@ -1,3 +1,5 @@
+import { LRUCache } from "lru-cache";
+import type { TrackMeta } from "../cache/index-entry.ts";
 import type { StoredTrack, TrackCache } from "../cache/track-cache.ts";
 import { CHUNK_SIZE, type TrackKey } from "../data-source/data-source.ts";
 import { TimeSlice } from "../data-source/time-slice.ts";
@@ -5,6 +7,8 @@ import type { CatalogueTrack, Resolver } from "../data-source/resolution.ts";
 import type { ApiTrack } from "./api-track.ts";
 import { trackKey } from "./track-path.ts";
 
+/** Tracks of which is kept what their source lists of them. */
+const MAX_LEARNT = 1000;
 /** A listing with more stored tracks than this leaves the maps out: each is read from its own file. */
 const MAX_MAPS = 500;
 
@@ -17,6 +21,7 @@ export interface CatalogueOptions {
 /** What the sources list, together with what is stored. */
 export class Catalogue {
   readonly #options: CatalogueOptions;
+  readonly #learnt = new LRUCache<string, TrackMeta>({ max: MAX_LEARNT });
 
   constructor(options: CatalogueOptions) {
     this.#options = options;
@@ -45,12 +50,43 @@ export class Catalogue {
 
   /** One track with its map; undefined if no source lists it and nothing of it is stored. */
   async find({ source, id }: TrackKey): Promise<ApiTrack | undefined> {
-    const { cache, resolvers } = this.#options;
-    const listed = (await resolvers.get(source)?.list?.())?.find((track) => track.id === id);
+    const { cache } = this.#options;
+    const listed = (await this.#listOf(source))?.find((track) => track.id === id);
     const stored = cache.find({ source, id });
     return listed === undefined && stored === undefined
       ? undefined
       : await this.#describe({ source, id }, listed, stored, true);
+  }
+
+  /** What is known of a track at once: what its source said when it was resolved, or when it was last learnt. */
+  facts(key: TrackKey): TrackMeta {
+    return { ...this.#learnt.get(trackKey(key.source, key.id)), ...this.#options.cache.find(key)?.meta };
+  }
+
+  /** What is known of these tracks, by their keys. Rejects where a source fails to list its tracks. */
+  async learn(keys: readonly TrackKey[]): Promise<ReadonlyMap<string, TrackMeta>> {
+    const slice = new TimeSlice();
+    const wanted = new Set(keys.map(({ source, id }) => trackKey(source, id)));
+    const found = new Map<string, TrackMeta>();
+    for (const source of new Set(keys.map((key) => key.source))) {
+      for (const { size: _size, contentType: _type, id, ...meta } of (await this.#listOf(source)) ?? []) {
+        if (slice.isOver) await slice.pause();
+        const key = trackKey(source, id);
+        if (!wanted.has(key)) continue;
+        this.#learnt.set(key, meta);
+        found.set(key, meta);
+      }
+    }
+    for (const track of keys) {
+      if (slice.isOver) await slice.pause();
+      const key = trackKey(track.source, track.id);
+      found.set(key, { ...found.get(key), ...this.#options.cache.find(track)?.meta });
+    }
+    return found;
+  }
+
+  async #listOf(source: string): Promise<readonly CatalogueTrack[] | undefined> {
+    return await this.#options.resolvers.get(source)?.list?.();
   }
 
   async #describe(

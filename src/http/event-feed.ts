@@ -44,7 +44,7 @@ export class EventFeed {
   }
 
   /** Sends an event at once. */
-  tell(name: "session" | "evict" | "prefetch", data: object): void {
+  tell(name: "session" | "evict" | "prefetch" | "player", data: object): void {
     this.#stream.publish(name, data);
   }
 

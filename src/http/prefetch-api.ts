@@ -1,7 +1,8 @@
 import type { TrackKey } from "../data-source/data-source.ts";
 import { TimeSlice } from "../data-source/time-slice.ts";
-import { AfterbayError, isAfterbayError } from "../errors.ts";
-import { parseTrackKey, trackKey } from "./track-path.ts";
+import { AfterbayError } from "../errors.ts";
+import { parseIds } from "./id-list.ts";
+import { trackKey } from "./track-path.ts";
 
 interface List {
   readonly ids: readonly TrackKey[];
@@ -30,8 +31,7 @@ export interface OfflineApi {
   };
 }
 
-/** Most tracks that one list may name, and all together; and most lists. */
-const MAX_IDS = 20_000;
+/** Most tracks on all lists together, and most lists. */
 const MAX_ALL_IDS = 50_000;
 const MAX_LISTS = 100;
 const LIST_NAME = /^[\p{L}\p{N}._~-]{1,100}$/u;
@@ -39,26 +39,10 @@ const LIST_NAME = /^[\p{L}\p{N}._~-]{1,100}$/u;
 /** Reads the body of `PUT /api/prefetch`. Rejects with `bad-request`. */
 export async function parseWishList(body: unknown, defaultSource: string): Promise<List> {
   const { ids, mode = "full" } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
-  if (!Array.isArray(ids) || !ids.every((id) => typeof id === "string")) throw badRequest("ids is a list of source/id");
-  if (ids.length > MAX_IDS) throw badRequest(`A wish list names at most ${MAX_IDS} tracks`);
   if (mode !== "head" && mode !== "full") throw badRequest("mode is head or full");
-  const slice = new TimeSlice();
   const keys = new Map<string, TrackKey>();
-  for (const [at, text] of ids.entries()) {
-    if (slice.isOver) await slice.pause();
-    const { source = defaultSource, id } = keyAt(at, text);
-    keys.set(trackKey(source, id), { source, id });
-  }
+  for (const key of await parseIds(ids, defaultSource)) keys.set(trackKey(key.source, key.id), key);
   return { ids: [...keys.values()], mode };
-}
-
-function keyAt(at: number, text: string): ReturnType<typeof parseTrackKey> {
-  try {
-    return parseTrackKey(text);
-  } catch (error) {
-    if (!isAfterbayError(error)) throw error;
-    throw new AfterbayError(error.code, `ids[${at}]: ${error.message}`, { cause: error });
-  }
 }
 
 /** Throws `bad-request` for a list's name that is none, for one list too many, and for too many tracks on all together. */

@@ -4,6 +4,7 @@ import type { ApiTrack } from "./api-track.ts";
 import { tokenCookie } from "./doors.ts";
 import { readJson } from "./json-body.ts";
 import { renderPage } from "./page.ts";
+import { playerRoutes } from "./player-routes.ts";
 import { PLAYLIST_TYPE, playlistPieces } from "./playlist.ts";
 import { checkList, parseWishList, prefetchPieces } from "./prefetch-api.ts";
 import { PROMETHEUS_TYPE, renderMetrics } from "./prometheus.ts";
@@ -35,6 +36,7 @@ export const publicRoutes: readonly Route[] = [
   { matches: is("/metrics"), methods: { GET: metrics } },
   { matches: is("/api/prefetch"), methods: { GET: prefetch, PUT: replaceList } },
   { matches: (path) => path.startsWith(PREFETCH), methods: { DELETE: cancelPrefetch } },
+  ...playerRoutes,
   { matches: is("/playlist.m3u8"), methods: { GET: (call) => playlist(call, false) } },
   { matches: is("/playlist/cached.m3u8"), methods: { GET: (call) => playlist(call, true) } },
   { matches: is("/"), methods: { GET: page } },

@@ -5,6 +5,8 @@ import { AfterbayError, isAfterbayError } from "../errors.ts";
 import type { FlightRecorder } from "../sessions/flight-recorder.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { EventStream } from "./event-stream.ts";
+import type { PlayerApi } from "./player-api.ts";
+import type { PlayerFeed } from "./player-feed.ts";
 import type { OfflineApi } from "./prefetch-api.ts";
 import { sendProblem } from "./problem.ts";
 import type { Family } from "./prometheus.ts";
@@ -23,6 +25,8 @@ export interface Site {
   readonly recorder: FlightRecorder;
   readonly events: EventStream;
   readonly metrics: () => Promise<readonly Family[]>;
+  /** What plays in this room, if anything does. */
+  readonly player: () => { readonly api: PlayerApi; readonly feed: PlayerFeed } | undefined;
   readonly stream: (request: IncomingMessage, response: ServerResponse, want: StreamWant) => Promise<void>;
   /** True while requests for tracks can be served. */
   readonly isReady: () => boolean;

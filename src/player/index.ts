@@ -10,4 +10,6 @@ export type { PlaybackError, PlaybackEvent, PlaybackState, PlaybackStatus } from
 export { proxyOutcomes } from "./proxy-outcomes.ts";
 export { proxyPrefetch } from "./proxy-prefetch.ts";
 export { Queue, type QueueEntry, type Repeat, type SavedQueue } from "./queue.ts";
+export { Reachability } from "./reachability.ts";
+export { remoteControl } from "./remote-control.ts";
 export { RemoteProxy, type RemoteProxyOptions } from "./remote-proxy.ts";

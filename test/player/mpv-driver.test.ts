@@ -65,6 +65,30 @@ async function killable(): Promise<{ program: string; pid: () => Promise<number>
   return { program, pid };
 }
 
+/** Files that lead a player to another address. */
+function lists(to: string): readonly { readonly type: string; readonly text: string }[] {
+  const dash = `<Representation id="1" bandwidth="1"><BaseURL>${to}</BaseURL></Representation>`;
+  const mpd = `<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT3S"`;
+  return [
+    { type: "audio/x-mpegurl", text: `#EXTM3U\n#EXTINF:1,one\n${to}\n` },
+    { type: "audio/mpeg", text: `#EXTM3U\n${to}\n` },
+    { type: "audio/x-scpls", text: `[playlist]\nNumberOfEntries=1\nFile1=${to}\n` },
+    {
+      type: "application/vnd.apple.mpegurl",
+      text: `#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-VERSION:3\n#EXTINF:1.0,\n${to}\n#EXT-X-ENDLIST\n`,
+    },
+    { type: "audio/mpeg", text: `#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000\n${to}\n` },
+    {
+      type: "application/dash+xml",
+      text: `<?xml version="1.0"?>${mpd} profiles="urn:mpeg:dash:profile:isoff-on-demand:2011"><Period><AdaptationSet mimeType="audio/mp4">${dash}</AdaptationSet></Period></MPD>`,
+    },
+    { type: "audio/mpeg", text: `# mpv EDL v0\n${to}\n` },
+    { type: "audio/mpeg", text: `ffconcat version 1.0\nfile '${to}'\n` },
+    { type: "application/x-cue", text: `FILE "${to}" WAVE\n  TRACK 01 AUDIO\n    INDEX 01 00:00:00\n` },
+    { type: "video/x-ms-asf", text: `[Reference]\nRef1=${to}\n` },
+  ];
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -143,12 +167,11 @@ describeWith(["mpv"], "the mpv driver", () => {
     expect(await told.until("ended")).toMatchObject({ load: 1, reason: "end" });
   });
 
-  test("tells what cannot be opened or understood; a playlist leads nowhere", async () => {
-    up.resource("list", { content: Buffer.from(`#EXTM3U\n${url("one")}\n`), contentType: "audio/mpeg" });
+  test("tells what cannot be opened or understood", async () => {
     up.resource("noise", { size: 5000 });
     up.resource("empty", { size: 0 });
     const { driver, told } = await started();
-    const bad = [url("nothing"), url("noise"), url("empty"), url("list"), "file:///etc/passwd", "--help"];
+    const bad = [url("nothing"), url("noise"), url("empty"), "file:///etc/passwd", "--help"];
     for (const [load, one] of bad.entries()) {
       driver.load({ load, url: one }, 0);
       expect(await told.until("ended", (event) => event.load === load)).toMatchObject({ reason: "failed" });
@@ -157,6 +180,18 @@ describeWith(["mpv"], "the mpv driver", () => {
     expect(told.main.filter(({ type }) => type === "started")).toHaveLength(0);
     driver.load({ load: 99, url: url("one") }, 0);
     await told.until("started");
+  });
+
+  test("opens nothing that a stream names: playlists, manifests, cue sheets, EDL", async () => {
+    const { driver, told } = await started();
+    up.resource("named", { content: wav(1, 440), contentType: "audio/wav" });
+    for (const [load, { type, text }] of lists(url("named")).entries()) {
+      up.resource(`list-${load}`, { content: Buffer.from(text), contentType: type });
+      driver.load({ load, url: url(`list-${load}`) }, 0);
+      expect(await told.until("ended", (event) => event.load === load)).toMatchObject({ reason: "failed" });
+    }
+    await delay(100);
+    expect(up.requests("named")).toHaveLength(0);
   });
 
   test("goes on where it was when mpv is killed; at the fourth time in a minute it says so; a load tries anew", async () => {

@@ -113,6 +113,15 @@ describe("U12: a page with 200", () => {
     await expectExact("w/song");
   });
 
+  test.each(["audio/x-mpegurl", "audio/mpegurl", "audio/x-scpls", "application/vnd.apple.mpegurl; charset=utf-8"])(
+    "so is a list of other addresses (%s): players would open them",
+    async (contentType) => {
+      await start({ page: { contentType, text: "#EXTM3U\nhttp://127.0.0.1:1/\n" } });
+      await expectProblem("w/song", 502, "upstream-failed");
+      await expectNothingKept();
+    },
+  );
+
   test("in the middle of a song: the socket is cut, and no byte of it is music", async () => {
     await start(undefined);
     rig.up.script("song", [{ when: { startFrom: 1 }, do: { page: "html" } }]);

@@ -30,6 +30,9 @@ export function mpvArguments(socketPath: string, lifeline: number | undefined): 
     "--load-stats-overlay=no",
     // It would ask other programs about addresses that fail.
     "--ytdl=no",
+    // A stream is one track: what it names (playlists, cue sheets, EDL) is not followed.
+    "--access-references=no",
+    "--autoload-files=no",
     "--load-unsafe-playlists=no",
     // Containers that name further addresses (HLS, concat, external parts of MP4) get none of them.
     "--demuxer-lavf-o=protocol_whitelist=none",

@@ -1,0 +1,52 @@
+import { join } from "node:path";
+import { LookAhead } from "../../player/look-ahead.ts";
+import { startMpvDriver } from "../../player/mpv/mpv-driver.ts";
+import { Playback } from "../../player/playback.ts";
+import { PlaybackMemory } from "../../player/playback-memory.ts";
+import { proxyOutcomes } from "../../player/proxy-outcomes.ts";
+import { proxyPrefetch } from "../../player/proxy-prefetch.ts";
+import { Reachability } from "../../player/reachability.ts";
+import { remoteControl } from "../../player/remote-control.ts";
+import type { Logger, Proxy } from "../../proxy.ts";
+
+/**
+ * Plays in this room what clients of a server ask for: mpv, steered by `/api/player`. Rejects with a ConfigError where mpv
+ * cannot be had. What is in the queue is remembered beside the cache.
+ */
+export async function playInRoom(proxy: Proxy, cacheDir: string, log: Logger): Promise<{ close(): Promise<void> }> {
+  const driver = await startMpvDriver();
+  const memory = await PlaybackMemory.open({
+    directory: join(cacheDir, "player", "serve"),
+    onError: (err) => log.warn({ err }, "The player's queue cannot be written down"),
+  });
+  const outcomes = proxyOutcomes(proxy);
+  const reachability = new Reachability();
+  proxy.on("prefetch", ({ state, code }) => {
+    if (state === "done" || state === "failed") reachability.note(code);
+  });
+  const playback = new Playback({
+    driver,
+    urlFor: ({ source, id }) => proxy.urlFor(id, source),
+    outcomeOf: outcomes.outcomeOf,
+    factsOf: (track) => proxy.factsOf(track),
+    remembered: memory.remembered,
+  });
+  memory.follow(playback);
+  const { isOffline } = reachability;
+  const ahead = new LookAhead(playback, { prefetch: proxyPrefetch(proxy), isOffline });
+  playback.listen((event) => {
+    if (event.type !== "failed") return;
+    const { source, id } = event.entry;
+    log.warn({ source, id, code: event.code }, "A track could not be played");
+  });
+  const detach = proxy.attachPlayer(remoteControl(playback));
+  return {
+    async close() {
+      detach();
+      await ahead.close();
+      await playback.close();
+      await memory.close();
+      outcomes.close();
+    },
+  };
+}
