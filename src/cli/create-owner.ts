@@ -25,7 +25,7 @@ export type CreateOwner = (options: OwnerOptions) => Promise<TemporaryOwner>;
 
 /** Opens the sources and puts a proxy before them, which claims the directory. Whatever fails, nothing is left open. */
 export const createOwner: CreateOwner = async ({ sources: specs, ...options }) => {
-  const sources = await openSources(specs);
+  const sources = await openSources(specs, options);
   try {
     const proxy = await createProxy({ ...options, healBudget: 0, sources, validate: validateResolution, version });
     return { socketPath: ownerSocketPath(options.cacheDir), close: () => proxy.close() };

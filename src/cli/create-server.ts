@@ -43,7 +43,7 @@ export type CreateServer = (options: ServerOptions) => Promise<Server>;
 /** Opens the sources, puts a proxy before them and listens. Whatever fails, nothing is left open. */
 export const createServer: CreateServer = async (options) => {
   const { host, port, token, allowHosts, allowOrigins, player, ...rest } = options;
-  const sources = await openSources(rest.sources);
+  const sources = await openSources(rest.sources, rest);
   let close = () => closeAll(sources);
   try {
     const proxy = await createProxy({ ...rest, sources, validate: validateResolution, version });

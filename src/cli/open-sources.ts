@@ -1,12 +1,12 @@
 import { ConfigError } from "../errors.ts";
-import { openSource, type Source } from "../resolvers/index.ts";
+import { openSource, type OpenOptions, type Source } from "../resolvers/index.ts";
 
 /** Opens each `[NAME=]SPEC`. Whatever fails, nothing is left open. */
-export async function openSources(specs: readonly string[]): Promise<Source[]> {
+export async function openSources(specs: readonly string[], options: OpenOptions): Promise<Source[]> {
   const sources: Source[] = [];
   try {
     for (const spec of specs) {
-      const source = await openSource(spec);
+      const source = await openSource(spec, options);
       sources.push(source);
       if (sources.some((other) => other !== source && other.key === source.key)) {
         throw new ConfigError(`Two sources are called ${source.key}; name one with --source NAME=SPEC`);

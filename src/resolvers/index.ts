@@ -12,7 +12,12 @@ interface Kind {
   /** What follows its name: `:ADDRESS`, `?OPTIONS` or nothing. */
   readonly takes: "address" | "options" | "nothing";
   /** `argument`: what stands behind the colon or the question mark. */
-  open(argument: string): Promise<Resolver>;
+  open(argument: string, options: OpenOptions): Promise<Resolver>;
+}
+
+export interface OpenOptions {
+  /** Lets a source that follows links itself do so to private addresses. */
+  readonly allowPrivate?: boolean | undefined;
 }
 
 /** How each kind of spec is opened. Only what is used is loaded. */
@@ -29,13 +34,18 @@ const KINDS: Readonly<Record<string, Kind>> = {
     takes: "options",
     open: async (query) => await (await import("./youtube/youtube.ts")).createYouTube(query),
   },
+  "yt-dlp": {
+    takes: "options",
+    open: async (query, { allowPrivate = false }) =>
+      await (await import("./yt-dlp/yt-dlp.ts")).createYtDlp(query, { allowPrivate }),
+  },
 };
 
 const MARKS = { address: ":", options: "?", nothing: "" } as const;
 const WORDS = { address: "an address: ", options: "options: ", nothing: "no address; write " } as const;
 
 /** Opens `[NAME=]SPEC`. Throws a ConfigError with one plain line that holds no credentials. */
-export async function openSource(text: string): Promise<Source> {
+export async function openSource(text: string, options: OpenOptions = {}): Promise<Source> {
   const { name, kind, mark, argument } = parseSpec(text);
   const found = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
   if (found === undefined) {
@@ -46,7 +56,7 @@ export async function openSource(text: string): Promise<Source> {
     throw new ConfigError(`The source ${kind} takes ${WORDS[found.takes]}${kind}${wants}${wants && "…"}`);
   }
   try {
-    return { key: name ?? sourceKey(kind, mark, argument), resolver: await found.open(argument) };
+    return { key: name ?? sourceKey(kind, mark, argument), resolver: await found.open(argument, options) };
   } catch (error) {
     throw new ConfigError(
       `The source ${kind} cannot be used: ${error instanceof Error ? error.message : "unknown error"}`,
