@@ -195,8 +195,10 @@ export class Fill {
 
   /** Ends it if it never had a reader: a HEAD wanted its headers only. */
   stopUnread(): void {
-    if (this.#runOnEnd === Number.POSITIVE_INFINITY)
+    if (this.#runOnEnd !== Number.POSITIVE_INFINITY) return;
+    if (this.urgency.level === Priority.playback)
       this.stop(new DOMException("Only the headers were wanted", "AbortError"));
+    else this.stopInPause(() => this.isUnread);
   }
 
   /** Bytes in memory from `position` on, at most `max`; undefined if they are not there. */

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { TrackCache, TrackChange } from "../cache/track-cache.ts";
 import { trackKey } from "../cache/track-index.ts";
 import type { Clock } from "../data-source/clock.ts";
@@ -78,20 +79,33 @@ export class Offline {
    */
   async pin(key: TrackKey, signal: AbortSignal): Promise<void> {
     if (this.pins.has(key)) return;
-    const size = await this.#sizeOf(key, signal);
-    if (signal.aborted) throw abortReason(signal);
+    const cache = this.#cache as TrackCache;
+    const known = cache.find(key)?.facts.size;
+    const want = { ...key, position: 0, level: Priority.background, signal };
+    const track = known === undefined ? await cache.enter(want) : undefined;
+    try {
+      if (signal.aborted) throw abortReason(signal);
+      this.#assertRoom(known ?? track?.variant.size ?? 0);
+      await this.pins.add(key);
+      this.prefetcher.forget(key);
+      this.prefetcher.update();
+      // Where it is its turn, the prefetch goes on with what the question has begun.
+      await nextTurn();
+    } finally {
+      track?.close();
+    }
+  }
+
+  #assertRoom(size: number): void {
     const cache = this.#cache as TrackCache;
     let pinned = 0;
     for (const other of this.pins.all()) pinned += cache.find(other)?.facts.size ?? 0;
-    if (size !== undefined && pinned + size > cache.budget) {
+    if (pinned + size > cache.budget) {
       throw new AfterbayError(
         "no-space",
         "The cache's budget does not hold this track beside what is kept offline already",
       );
     }
-    await this.pins.add(key);
-    this.prefetcher.forget(key);
-    this.prefetcher.update();
   }
 
   /** True if it was pinned. What is stored of it stays until space is needed. */
@@ -147,14 +161,5 @@ export class Offline {
       this.#healedBytes = 0;
     }
     return this.#healedBytes < healBudget;
-  }
-
-  async #sizeOf(key: TrackKey, signal: AbortSignal): Promise<number | undefined> {
-    const cache = this.#cache as TrackCache;
-    const known = cache.find(key)?.facts.size;
-    if (known !== undefined) return known;
-    const track = await cache.enter({ ...key, position: 0, level: Priority.background, signal });
-    track.close();
-    return track.variant.size;
   }
 }

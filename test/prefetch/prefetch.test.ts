@@ -117,6 +117,38 @@ test("S4: a list replaced many times a second restarts nothing that is still wan
   expect(rig.up.bytesSent() / rig.up.uniqueBytes()).toBeLessThan(1.05);
 });
 
+test("a head, then all of it: nothing is fetched twice", async () => {
+  rig.up.resource("a", { size: 3 * MiB });
+  rig.up.script("a", [{ do: { pace: 8_000_000 } }]);
+  await put("/api/prefetch", { ids: ["a"], mode: "head" });
+  await settled();
+  expect(rig.up.bytesSent("a")).toBe(512 * KiB);
+  await put("/api/prefetch", { ids: ["a"], mode: "full" });
+  await settled();
+  expect([rig.up.bytesSent("a"), rig.up.uniqueBytes("a")]).toEqual([3 * MiB, 3 * MiB]);
+  assertBytes((await rig.get("a?offline=1")).body, rig.up.bytes("a"));
+});
+
+test("what is fetched for one reason, then for another, goes on and is not begun anew", MEASURED, async () => {
+  rig.up.resource("a", { size: 3 * MiB });
+  rig.up.script("a", [{ do: { pace: 4_000_000 } }]);
+  const reaches = (bytes: number): Promise<void> =>
+    eventually(() => expect(rig.up.bytesSent("a")).toBeGreaterThan(bytes));
+  await put("/api/tracks/u/a/pin");
+  await reaches(600 * KiB);
+  await put("/api/prefetch?list=one", { ids: ["a"], mode: "full" });
+  await reaches(900 * KiB);
+  await put("/api/prefetch?list=two", { ids: ["a"], mode: "head" });
+  await put("/api/prefetch?list=one", { ids: [] });
+  await reaches(1200 * KiB);
+  await put("/api/prefetch?list=two", { ids: [] });
+  await eventually(async () => expect(await rig.json("/api/tracks/u/a")).toMatchObject({ complete: true }), {
+    timeoutMs: 5000,
+  });
+  expect(rig.up.requests("a").map(({ outcome }) => outcome)).not.toContain("aborted");
+  expect([rig.up.bytesSent("a"), rig.up.uniqueBytes("a")]).toEqual([3 * MiB, 3 * MiB]);
+});
+
 test("a pin fetches the whole track, survives a restart, and plays with the upstream gone", MEASURED, async () => {
   rig.up.resource("a", { size: 3 * MiB });
   rig.up.script("a", [{ do: { pace: 3_000_000 } }]);
