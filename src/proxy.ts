@@ -290,10 +290,10 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     root: dir.root,
     sources: sources.map(({ key }) => key),
     url: () => servers.at(-1)?.url,
-    async importFile(path, key) {
+    async importFile(path, key, signal) {
       const file = await openImportable(path);
       try {
-        await cache.importTrack(key, file);
+        await cache.importTrack(key, { ...file, chunks: () => whileWanted(file.chunks(), signal) });
         return file.size;
       } finally {
         await file.close();
@@ -310,8 +310,8 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     player?.feed.close();
     telemetry.close();
     await Promise.all(servers.map((server) => server.close()));
+    await control.close();
     offline.close();
-    control.close();
     await cache.close();
     await agent.destroy();
     for (const { resolver } of sources) await resolver.close?.();
@@ -441,6 +441,13 @@ function countBy<Item>(items: Iterable<Item>, nameOf: (item: Item) => string): M
 function describe(error: unknown): { name: string; at: string | undefined } {
   const { name, stack } = error instanceof Error ? error : new Error("unknown");
   return { name, at: stack?.split("\n")[1]?.trim() };
+}
+
+async function* whileWanted(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    if (signal.aborted) throw abortReason(signal);
+    yield chunk;
+  }
 }
 
 function badName(): AfterbayError {

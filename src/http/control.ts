@@ -1,9 +1,11 @@
+import { once } from "node:events";
 import { createServer } from "node:http";
 import type { Socket } from "node:net";
+import type { TrackKey } from "../data-source/data-source.ts";
 import { AfterbayError } from "../errors.ts";
 import { readJson } from "./json-body.ts";
 import { publicRoutes } from "./routes.ts";
-import { type Call, dispatch, type Route, sendJson, type Site, trackOf } from "./routing.ts";
+import { type Call, dispatch, goneSignal, type Route, sendJson, type Site, trackOf } from "./routing.ts";
 import { trackKey } from "./track-path.ts";
 
 /** What only the owner of the machine's account may ask: over the socket in the cache directory, without doors. */
@@ -14,26 +16,54 @@ export interface ControlSite extends Site {
   readonly sources: readonly string[];
   /** Where the public server listens, if it does. */
   readonly url: () => string | undefined;
-  /** Seeds the cache with a file. Throws an AfterbayError. */
-  readonly importFile: (file: string, key: { source: string; id: string }) => Promise<number>;
+  /** Seeds the cache with a file; its size. Rejects with an AfterbayError or the abort's reason, and nothing is kept. */
+  readonly importFile: (file: string, key: { source: string; id: string }, signal: AbortSignal) => Promise<number>;
 }
 
+export interface ControlServer {
+  readonly onConnection: (socket: Socket) => void;
+  /** Lets answers that are being given end, for a second at most, and takes no more requests. */
+  close(): Promise<void>;
+}
+
+/** How long running answers may take to end, ms: a supervisor waits 2 s for the whole process. */
+const FAREWELL_MS = 1000;
+
 /** Serves the control API, and the public one, on connections that are handed to it. */
-export function controlServer(site: ControlSite): { readonly onConnection: (socket: Socket) => void; close(): void } {
+export function controlServer(site: ControlSite): ControlServer {
   const routes = [...controlRoutes(site), ...publicRoutes];
+  const sockets = new Set<Socket>();
+  const busy = new Set<Socket>();
+  let closing = false;
   const server = createServer((request, response) => {
+    const { socket } = request;
+    busy.add(socket);
+    response.once("close", () => {
+      busy.delete(socket);
+      if (closing) socket.destroySoon();
+    });
     response.on("error", () => {});
     void dispatch(routes, site, request, response);
   });
-  const sockets = new Set<Socket>();
   return {
     onConnection(socket) {
+      if (closing) {
+        socket.destroy();
+        return;
+      }
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
       server.emit("connection", socket);
     },
-    close() {
-      for (const socket of sockets) socket.destroy();
+    async close() {
+      closing = true;
+      const ended = [...sockets].map((socket) => once(socket, "close"));
+      for (const socket of sockets) if (!busy.has(socket)) socket.destroy();
+      const limit = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, FAREWELL_MS);
+      await Promise.allSettled(ended);
+      clearTimeout(limit);
     },
   };
 }
@@ -87,29 +117,33 @@ function controlRoutes(site: ControlSite): Route[] {
   async function verify({ request, response }: Call): Promise<void> {
     const { repair = false } = (await readJson(request)) as { repair?: unknown };
     response.writeHead(200, { "content-type": "application/x-ndjson" });
+    const isWanted = (): boolean => !response.destroyed && site.isReady();
     let checked = 0;
     let bad = 0;
     for (const key of cache.keys()) {
-      if (response.destroyed) return;
+      // Without its last line, the answer is known to be a part.
+      if (!isWanted()) return void response.end();
       if (cache.find(key) === undefined) continue;
       const badBytes = await cache.verify(key);
       checked += 1;
       bad += badBytes > 0 ? 1 : 0;
-      const repaired = repair === true && badBytes > 0 ? { repaired: await refetch(key) } : {};
+      const repaired = repair === true && badBytes > 0 ? { repaired: await refetch(key, isWanted) } : {};
       const line = { key: trackKey(key.source, key.id), ok: badBytes === 0, badBytes, ...repaired };
       response.write(`${JSON.stringify(line)}\n`);
     }
     response.end(`${JSON.stringify({ done: true, checked, bad })}\n`);
   }
 
-  async function refetch(key: { source: string; id: string }): Promise<boolean> {
+  /** Fetches what is missing of a track, as long as `isWanted`. True if it is whole then. */
+  async function refetch(key: TrackKey, isWanted: () => boolean): Promise<boolean> {
     const name = `verify-${key.source}-${Date.now()}`;
     const { prefetcher } = site.offline;
     prefetcher.setList(name, [key], "full");
     try {
       for (;;) {
         const { state } = prefetcher.stateOf(key, "full");
-        if (state !== "waiting" && state !== "fetching") return cache.find(key)?.complete ?? false;
+        const isOver = state !== "waiting" && state !== "fetching";
+        if (isOver || !isWanted()) return cache.find(key)?.complete ?? false;
         await new Promise((done) => setTimeout(done, 50));
       }
     } finally {
@@ -135,7 +169,7 @@ function controlRoutes(site: ControlSite): Route[] {
     if (typeof from !== "string" || typeof source !== "string" || typeof id !== "string") {
       throw new AfterbayError("bad-request", "file, source and id are texts");
     }
-    const bytes = await site.importFile(from, { source, id });
+    const bytes = await site.importFile(from, { source, id }, goneSignal(response));
     sendJson(response, 200, { key: trackKey(source, id), bytes });
   }
 

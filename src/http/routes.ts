@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { AfterbayError } from "../errors.ts";
 import type { ApiTrack } from "./api-track.ts";
 import { tokenCookie } from "./doors.ts";
@@ -8,7 +8,7 @@ import { playerRoutes } from "./player-routes.ts";
 import { PLAYLIST_TYPE, playlistPieces } from "./playlist.ts";
 import { checkList, parseWishList, prefetchPieces } from "./prefetch-api.ts";
 import { PROMETHEUS_TYPE, renderMetrics } from "./prometheus.ts";
-import { type Call, type Route, send, sendJson, type Site, trackOf } from "./routing.ts";
+import { type Call, goneSignal, type Route, send, sendJson, type Site, trackOf } from "./routing.ts";
 import { sendPieces } from "./send-pieces.ts";
 import { listSessions } from "./sessions-api.ts";
 import { wantedOf } from "./stream.ts";
@@ -93,7 +93,8 @@ async function forget({ site, response, path }: Call): Promise<void> {
 
 async function pin({ site, request, response, path }: Call): Promise<void> {
   const key = trackOf(TRACKS, path, "pin");
-  await site.offline.pin(key, goneSignal(request, response));
+  request.resume();
+  await site.offline.pin(key, goneSignal(response));
   const found = await site.catalogue.find(key);
   sendJson(response, 200, found ?? { ...key, pinned: true });
 }
@@ -172,12 +173,4 @@ async function page({ site, response }: Call): Promise<void> {
     "referrer-policy": "no-referrer",
     ...cookie,
   });
-}
-
-/** Aborts when the client goes away before its answer. */
-function goneSignal(request: IncomingMessage, response: ServerResponse): AbortSignal {
-  const gone = new AbortController();
-  response.once("close", () => gone.abort(new DOMException("The client has left", "AbortError")));
-  request.resume();
-  return gone.signal;
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isAbort } from "../cache/fill.ts";
 import type { TrackCache } from "../cache/track-cache.ts";
 import type { TrackKey } from "../data-source/data-source.ts";
 import { AfterbayError, isAfterbayError } from "../errors.ts";
@@ -69,6 +70,8 @@ export async function dispatch(
     }
     await act({ site, request, response, path, query });
   } catch (error) {
+    // What a client gave up by leaving is no defect, and nobody is there to be told.
+    if (response.destroyed && isAbort(error)) return;
     if (!isAfterbayError(error)) site.onError(error);
     if (response.headersSent) response.destroy();
     else sendProblem(response, error);
@@ -103,4 +106,11 @@ export function send(
     ...headers,
   });
   response.end(response.req.method === "HEAD" ? undefined : body);
+}
+
+/** Aborts when the client goes away before its answer. */
+export function goneSignal(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.once("close", () => gone.abort(new DOMException("The client has left", "AbortError")));
+  return gone.signal;
 }
