@@ -1,23 +1,18 @@
-import { constants } from "node:os";
 import type { Io } from "./io.ts";
 import { GRACE_MS, SAME_SIGNAL_MS } from "./stopping.ts";
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** A signal ended the command; what was half-made is undone. */
+/** A signal ended the command; what was half-made is undone. It did as it was told: that is no failure. */
 export class Interrupted extends Error {
-  /** 128 and the signal's number, as shells count: 130 for SIGINT, 143 for SIGTERM. */
-  readonly code: number;
-
   constructor(signal: (typeof signals)[number]) {
-    super(`ended by ${signal}`);
-    this.code = 128 + constants.signals[signal];
+    super(`ended by ${signal} before it was done.`);
   }
 }
 
 /**
  * Runs `work`, whose signal aborts when the process is told to end. Work that fails then is {@link Interrupted}; it has
- * GRACE_MS to undo what is half-made, and a second signal ends the process at once.
+ * GRACE_MS to undo what is half-made. A second signal ends the process at once, and with 1: that may not be undone yet.
  */
 export async function interruptible<T>(io: Io, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
@@ -27,13 +22,13 @@ export async function interruptible<T>(io: Io, work: (signal: AbortSignal) => Pr
   const listeners = signals.map((name) => {
     const listener = (): void => {
       if (interrupted !== undefined) {
-        if (performance.now() - at > SAME_SIGNAL_MS) io.exit(interrupted.code);
+        if (performance.now() - at > SAME_SIGNAL_MS) io.exit(1);
         return;
       }
       const reason = new Interrupted(name);
       interrupted = reason;
       at = performance.now();
-      guard = setTimeout(() => io.exit(reason.code), GRACE_MS);
+      guard = setTimeout(() => io.exit(0), GRACE_MS);
       controller.abort(reason);
     };
     io.signals.on(name, listener);

@@ -1,9 +1,14 @@
 #!/usr/bin/env node
-import { createOwner } from "./create-owner.ts";
 import { setFlagsFromString } from "node:v8";
-import { createServer } from "./create-server.ts";
-import { run } from "./program.ts";
-import { hasTerminal } from "./terminal/controlling.ts";
+
+// Where nobody else listens, nothing has begun that would have to be ended: the program is being loaded.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => {
+    if (process.listenerCount(signal) > 1) return;
+    process.stderr.write(`afterbay: ended by ${signal} before it had begun.\n`);
+    process.exit(0);
+  });
+}
 
 // V8 lets both generations grow to several times what is in use, which 500 slow readers would pay for with 40 MiB of air
 // (`node bench/readers.mjs`: 108 MiB instead of 148). Collecting more often costs a tenth of the processor time of a miss.
@@ -11,6 +16,13 @@ for (const flag of ["--semi-space-growth-factor=1", "--heap-growing-percent=20"]
 
 // A reader that has gone away, as in `afterbay --help | head -1`, is no reason to crash.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
+const [{ run }, { createServer }, { createOwner }, { hasTerminal }] = await Promise.all([
+  import("./program.ts"),
+  import("./create-server.ts"),
+  import("./create-owner.ts"),
+  import("./terminal/controlling.ts"),
+]);
 
 const code = await run(process.argv.slice(2), {
   env: process.env,

@@ -18,8 +18,8 @@ const serveCommand: CommandSpec = {
 };
 
 /**
- * Runs one command line, without the program's own name. Answers the exit code: 0, 1 for a failure, 2 for misuse, and
- * for a command that a signal ended 128 and the signal's number, as shells count.
+ * Runs one command line, without the program's own name. Answers the exit code: 1 for a failure, 2 for misuse, else 0,
+ * also where a signal ended it.
  */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   const complain = (line: string) => io.stderr.write(`afterbay: ${oneLine(line)}\n`);
@@ -42,7 +42,10 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (error instanceof Interrupted) return error.code;
+    if (error instanceof Interrupted) {
+      complain(error.message);
+      return 0;
+    }
     if (error instanceof Reported) return 1;
     if (error instanceof UsageError || error instanceof Failure) {
       complain(error.message);

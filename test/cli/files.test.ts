@@ -275,8 +275,8 @@ describe("cache import", () => {
     const program = begin(["cache", "import", "a.flac"]);
     await inFlight;
     program.signals.emit("SIGINT");
-    expect(await program.code).toBe(130);
-    expect(program.stderr.text).toBe("");
+    expect(await program.code).toBe(0);
+    expect(program.stderr.text).toBe("afterbay: ended by SIGINT before it was done.\n");
   });
 });
 

@@ -1,9 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdir, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { assertBytes } from "../helpers/assert-bytes.ts";
+import { du } from "../helpers/du.ts";
 import { request } from "../helpers/http-client.ts";
 import { eventually, tmpDir, type TmpDir } from "../helpers/process.ts";
 import { type Served, startServed } from "../helpers/served.ts";
@@ -11,6 +14,7 @@ import { startUpstream, type Upstream } from "../helpers/scripted-upstream.ts";
 
 const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const SIZE = 1_300_000;
+const MiB = 1024 ** 2;
 
 let dir: TmpDir;
 let up: Upstream;
@@ -40,6 +44,29 @@ async function run(...argv: string[]): Promise<{ code: number | null; stdout: st
   ]);
   return { code, stdout, stderr };
 }
+
+test("a command that SIGTERM ends while it stores leaves neither half a track nor a socket", async () => {
+  expect(await server.kill("SIGTERM")).toBe(0);
+  const file = join(dir.path, "long.flac");
+  await writeFile(file, "fLaC");
+  await truncate(file, 1.5 * 1024 ** 3);
+  const stored = join(dir.path, "v1");
+  const importing = spawn(process.execPath, [program, "cache", "import", file, "--cache-dir", dir.path], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const output = Promise.all([text(importing.stdout), text(importing.stderr)]);
+  const exited = once(importing, "exit");
+  await eventually(async () => expect((await du(join(stored, "tracks"))).bytes).toBeGreaterThan(MiB), {
+    timeoutMs: 10_000,
+  });
+  importing.kill("SIGTERM");
+  expect(await exited).toEqual([0, null]);
+  expect(await output).toEqual(["", "afterbay: ended by SIGTERM before it was done.\n"]);
+  expect((await readdir(stored)).filter((name) => name.includes(".sock"))).toEqual([]);
+  const { stdout } = await run("cache", "ls", "--json", "--cache-dir", dir.path);
+  expect(JSON.parse(stdout)).toMatchObject({ tracks: [] });
+  expect((await du(join(stored, "tracks"))).bytes).toBeLessThan(MiB);
+});
 
 describe("S7: beside a running server", () => {
   test("a second one on the same cache directory is refused in one line", async () => {

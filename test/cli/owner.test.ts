@@ -1,9 +1,11 @@
 import { mkdirSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { ownerSocketPath } from "../../src/cache/cache-dir.ts";
 import type { CreateOwner } from "../../src/cli/create-owner.ts";
+import { SAME_SIGNAL_MS } from "../../src/cli/stopping.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { cacheWorld, MB } from "./cache-world.ts";
 import { fakeOwner } from "./fake-owner.ts";
@@ -81,8 +83,29 @@ describe("a command where nobody owns the cache directory", () => {
       },
     });
     opened();
-    expect(await program.code).toBe(143);
+    expect(await program.code).toBe(0);
+    expect(program.stderr.text).toBe("afterbay: ended by SIGTERM before it was done.\n");
     expect(closed).toEqual([world.cacheDir]);
+  });
+
+  it("is left as it is on a second signal, which is not what npm passes on of the first", async () => {
+    const { createOwner } = becoming();
+    let opened = () => {};
+    const opening = new Promise<void>((resolve) => (opened = resolve));
+    const program = begin(["prefetch", "x"], {
+      async createOwner(options) {
+        program.signals.emit("SIGINT");
+        program.signals.emit("SIGINT");
+        await opening;
+        return await createOwner(options);
+      },
+    });
+    await delay(SAME_SIGNAL_MS + 100);
+    expect(program.exits).toEqual([]);
+    program.signals.emit("SIGINT");
+    expect(program.exits).toEqual([1]);
+    opened();
+    await program.code;
   });
 });
 
