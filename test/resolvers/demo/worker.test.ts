@@ -18,7 +18,6 @@ const PROGRAM = `
 import { createHash } from "node:crypto";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createDemo } from "./resolvers/demo/demo.js";
-import { MEASURED } from "../../helpers/measured.ts";
 const demo = await createDemo();
 const { url } = await demo.resolve("night-ferry", { signal: new AbortController().signal, attempt: 1, reason: "first" });
 const left = new AbortController();
