@@ -5,7 +5,7 @@ export type { ChunkStore, StoredVariant, VariantName } from "./cache/chunk-store
 export { FileChunkStore } from "./cache/file-store.ts";
 export { TrackCache, type TrackCacheOptions } from "./cache/track-cache.ts";
 export { TrackIndex } from "./cache/track-index.ts";
-export { createGuardedConnector, type GuardOptions } from "./data-source/addresses.ts";
+export { createGuardedConnector, type GuardOptions } from "./data-source/guarded-connector.ts";
 export { CircuitBreaker } from "./data-source/circuit-breaker.ts";
 export { circuitBreaking, type CircuitBreakingOptions } from "./data-source/circuit-breaking.ts";
 export { type Clock, systemClock } from "./data-source/clock.ts";

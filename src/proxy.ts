@@ -6,7 +6,7 @@ import { FileChunkStore } from "./cache/file-store.ts";
 import { openImportable } from "./cache/import-file.ts";
 import { TrackCache } from "./cache/track-cache.ts";
 import { TrackIndex } from "./cache/track-index.ts";
-import { createGuardedConnector } from "./data-source/addresses.ts";
+import { createGuardedConnector } from "./data-source/guarded-connector.ts";
 import type { TrackMeta } from "./cache/index-entry.ts";
 import { type Clock, systemClock } from "./data-source/clock.ts";
 import { type DataSource, MiB, type Quality, type TrackKey } from "./data-source/data-source.ts";

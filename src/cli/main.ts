@@ -17,12 +17,7 @@ for (const flag of ["--semi-space-growth-factor=1", "--heap-growing-percent=20"]
 // A reader that has gone away, as in `afterbay --help | head -1`, is no reason to crash.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
-const [{ run }, { createServer }, { createOwner }, { hasTerminal }] = await Promise.all([
-  import("./program.ts"),
-  import("./create-server.ts"),
-  import("./create-owner.ts"),
-  import("./terminal/controlling.ts"),
-]);
+const [{ run }, { hasTerminal }] = await Promise.all([import("./program.ts"), import("./terminal/controlling.ts")]);
 
 const code = await run(process.argv.slice(2), {
   env: process.env,
@@ -35,8 +30,9 @@ const code = await run(process.argv.slice(2), {
   signals: process,
   hasTerminal,
   exit: (status) => process.exit(status),
-  createServer,
-  createOwner,
+  // Half of the time that the program takes to load is theirs, and most commands need neither.
+  createServer: async (options) => await (await import("./create-server.ts")).createServer(options),
+  createOwner: async (options) => await (await import("./create-owner.ts")).createOwner(options),
   cwd: process.cwd(),
 });
 // Not left to an empty event loop: idle connections would keep it waiting.

@@ -1,5 +1,5 @@
 import { Agent, type Dispatcher, request } from "undici";
-import { createGuardedConnector } from "../data-source/addresses.ts";
+import { createGuardedConnector } from "../data-source/guarded-connector.ts";
 import { retryAfterMs } from "../data-source/http-answer.ts";
 import type { Resolution, Resolver, ResolveRequest } from "../data-source/resolution.ts";
 import { abortReason, AfterbayError, isAfterbayError } from "../errors.ts";

@@ -2,7 +2,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { Agent, type Dispatcher, request as send } from "undici";
 import { linkedController } from "../../data-source/aborting.ts";
-import { createGuardedConnector } from "../../data-source/addresses.ts";
+import { createGuardedConnector } from "../../data-source/guarded-connector.ts";
 import { retryAfterMs } from "../../data-source/http-answer.ts";
 import { abortReason, AfterbayError, isAfterbayError } from "../../errors.ts";
 import type { Base } from "./options.ts";

@@ -2,7 +2,7 @@ import { randomBytes, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { createGuardedConnector } from "../../data-source/addresses.ts";
+import { createGuardedConnector } from "../../data-source/guarded-connector.ts";
 import { isAfterbayError } from "../../errors.ts";
 
 /** The reason phrase of a refusal, which yt-dlp repeats. */
