@@ -2,7 +2,7 @@ import { type LookupAddress, type LookupOptions, lookup as systemLookup } from "
 import { isIP, isIPv6, type LookupFunction } from "node:net";
 import { buildConnector } from "undici";
 import { AfterbayError } from "../errors.ts";
-import { addressKind, defaultPort, type hostPort } from "./addresses.ts";
+import { addressKind, defaultPort } from "./addresses.ts";
 
 /**
  * Connections to allowed addresses only. Names prove nothing (a public name may resolve to a private address, and to
@@ -13,7 +13,7 @@ import { addressKind, defaultPort, type hostPort } from "./addresses.ts";
 export interface GuardOptions {
   /** Allows private addresses everywhere. Link-local ones stay refused. */
   readonly allowPrivate: boolean;
-  /** `host:port` pairs ({@link hostPort}) that may be private: what the user configured by name. */
+  /** `host:port` pairs, as `hostPort` names them, that may be private: what the user configured by name. */
   readonly exempt: ReadonlySet<string>;
   /** How names become addresses. Default: `dns.lookup`. */
   readonly lookup?: LookupAll;
