@@ -8,6 +8,8 @@ export interface Resolution {
   readonly headers?: Readonly<Record<string, string>>;
   /** Names the exact bytes: equal variant, equal bytes. */
   readonly variant?: string;
+  /** Where no variant is named: the validators of other scopes, though equal, are of other bytes. */
+  readonly scope?: string;
   /** Bytes. A hint, trusted only until the bytes say otherwise. */
   readonly contentLength?: number;
   readonly contentType?: string;
@@ -52,6 +54,8 @@ export interface Resolver {
   readonly hosts?: readonly string[];
   /** The largest range to ask this source's upstreams for in one request, in bytes. Default 8 MiB. */
   readonly maxWindow?: number;
+  /** Resolvers of one family give the same names to the same bytes. Default: a family of its own. */
+  readonly variantFamily?: string;
   /** The files of a source whose tracks are on this machine: served from where they are, never resolved or cached. */
   readonly local?: LocalFiles;
   close?(): Promise<void>;

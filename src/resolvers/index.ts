@@ -1,5 +1,6 @@
 import type { Resolver } from "../data-source/resolution.ts";
 import { shortHash } from "../data-source/validators.ts";
+import { splitChain } from "./chain/spec.ts";
 import { abortReason, AfterbayError, ConfigError } from "../errors.ts";
 
 /** A source as a spec opened it: its key names its tracks in paths and in the cache. */
@@ -41,12 +42,43 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
 };
 
+const CHAIN_EXAMPLE = "youtube,yt-dlp";
 const MARKS = { address: ":", options: "?", nothing: "" } as const;
 const WORDS = { address: "an address: ", options: "options: ", nothing: "no address; write " } as const;
 
-/** Opens `[NAME=]SPEC`. Throws a ConfigError with one plain line that holds no credentials. */
+/**
+ * Opens `[NAME=]SPEC`, or `NAME=SPEC,SPEC…`, a chain. Throws a ConfigError with one plain line that holds no credentials.
+ */
 export async function openSource(text: string, options: OpenOptions = {}): Promise<Source> {
-  const { name, kind, mark, argument } = parseSpec(text);
+  const { name, spec } = parseName(text);
+  const specs = splitChain(spec, Object.keys(KINDS));
+  if (specs.length === 1) return await openOne(name, spec, options);
+  if (name === undefined) throw new ConfigError(`A chain of sources needs a name, as in NAME=${CHAIN_EXAMPLE}`);
+  return { key: name, resolver: await openChain(specs, options) };
+}
+
+async function openChain(specs: readonly string[], options: OpenOptions): Promise<Resolver> {
+  const { createChain } = await import("./chain/chain.ts");
+  const links: Source[] = [];
+  try {
+    for (const spec of specs) {
+      const { key, resolver } = await openOne(undefined, spec, options);
+      // Two of one kind, with other options.
+      const before = links.filter((link) => link.key.split("+")[0] === key).length;
+      links.push({ key: before === 0 ? key : `${key}+${before}`, resolver });
+      if (resolver.local !== undefined) {
+        throw new ConfigError("A folder cannot be part of a chain: its tracks are files, and have no URLs");
+      }
+    }
+    return createChain(links);
+  } catch (error) {
+    for (const { resolver } of links) await resolver.close?.();
+    throw error;
+  }
+}
+
+async function openOne(name: string | undefined, spec: string, options: OpenOptions): Promise<Source> {
+  const { kind, mark, argument } = parseSpec(spec);
   const found = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
   if (found === undefined) {
     throw new ConfigError(`There is no source ${kind}; there are ${Object.keys(KINDS).join(", ")}`);
@@ -81,10 +113,14 @@ async function openFolder(dir: string): Promise<Resolver> {
   };
 }
 
-function parseSpec(text: string): { name: string | undefined; kind: string; mark: string; argument: string } {
+function parseName(text: string): { name: string | undefined; spec: string } {
   const named = /^([a-z][a-z0-9-]*)=(.*)$/s.exec(text);
-  const [, kind = "", mark = "", argument = ""] = /^([^:?]*)([:?]?)(.*)$/s.exec(named?.[2] ?? text) ?? [];
-  return { name: named?.[1], kind, mark, argument };
+  return { name: named?.[1], spec: named?.[2] ?? text };
+}
+
+function parseSpec(text: string): { kind: string; mark: string; argument: string } {
+  const [, kind = "", mark = "", argument = ""] = /^([^:?]*)([:?]?)(.*)$/s.exec(text) ?? [];
+  return { kind, mark, argument };
 }
 
 /** The scheme alone without an address; else with a short hash of it, so that two templates never share tracks. */

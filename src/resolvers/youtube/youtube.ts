@@ -22,6 +22,8 @@ export interface YouTubeLimits {
 /** googlevideo refuses larger ranges. */
 const MAX_WINDOW = MiB;
 const TIMEOUT_MS = 12_000;
+/** Its names for bytes: itag, time of encoding and length, as YouTube itself tells them to everyone. */
+const GOOGLEVIDEO = "googlevideo";
 /** A client whose URLs were refused this often for a track is not asked for the same bytes again. */
 const MAX_DEMERITS = 2;
 
@@ -55,6 +57,7 @@ export async function createYouTube(query: string, limits: YouTubeLimits = {}): 
   return {
     ...(base && { hosts: [base.host] }),
     maxWindow: MAX_WINDOW,
+    variantFamily: GOOGLEVIDEO,
     resolve: (id, request) =>
       closing.run(request.signal, async (signal) => {
         const videoId = videoIdOf(id);

@@ -65,6 +65,7 @@ export async function createYtDlp(query: string, limits: YtDlpLimits = {}): Prom
   };
 
   return {
+    variantFamily: "googlevideo",
     resolve: (id, request) =>
       closing.run(request.signal, (signal) => slots.run(signal, () => ask(id, request, signal))),
     async close() {
