@@ -2,6 +2,7 @@ export { type Clock, systemClock } from "./data-source/clock.ts";
 export type { Quality } from "./data-source/data-source.ts";
 export type {
   CatalogueTrack,
+  FindRequest,
   Resolution,
   ResolveReason,
   ResolveRequest,
@@ -24,5 +25,6 @@ export type {
   SessionEvent,
   TrackEvent,
 } from "./events.ts";
+export type { FoundTrack } from "./http/finder.ts";
 export { createProxy, type CreateProxyOptions, type ProxySettings, type TrackSource } from "./library.ts";
-export type { ListenOptions, Logger, PrefetchedTrack, PrefetchOptions, Proxy } from "./proxy.ts";
+export type { FindOptions, ListenOptions, Logger, PrefetchedTrack, PrefetchOptions, Proxy } from "./proxy.ts";

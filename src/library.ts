@@ -2,7 +2,7 @@ import { homedir } from "node:os";
 import { dataDirectory } from "./data-directory.ts";
 import type { Clock } from "./data-source/clock.ts";
 import type { Quality } from "./data-source/data-source.ts";
-import type { CatalogueTrack, Resolution, Resolver, ResolveRequest } from "./data-source/resolution.ts";
+import type { CatalogueTrack, FindRequest, Resolution, Resolver, ResolveRequest } from "./data-source/resolution.ts";
 import { ConfigError } from "./errors.ts";
 import { createProxy as assemble, type Logger, type Proxy } from "./proxy.ts";
 import { fromUserError } from "./resolvers/user-error.ts";
@@ -21,6 +21,10 @@ export interface TrackSource {
   readonly resolve: (id: string, request: ResolveRequest) => Resolution | Promise<Resolution>;
   /** The tracks, for the page and `/api/tracks`. */
   readonly list?: () => Promise<readonly CatalogueTrack[]>;
+  /** The tracks that fit some words, the best first. Default: those of `list` that have all the words in their names. */
+  readonly search?: (words: string, request: FindRequest) => Promise<readonly CatalogueTrack[]>;
+  /** What to play after a track. */
+  readonly similar?: (id: string, request: FindRequest) => Promise<readonly CatalogueTrack[]>;
   /** `host:port` of upstreams that may be at a private address. */
   readonly hosts?: readonly string[];
 }
@@ -94,12 +98,14 @@ export async function createProxy(options: CreateProxyOptions): Promise<Proxy> {
 }
 
 /** Types do not hold in JavaScript, and these mistakes would show much later, as failed playbacks. */
-function assertSource({ name, resolve, list, hosts = [] }: Partial<TrackSource>): void {
+function assertSource({ name, resolve, list, search, similar, hosts = [] }: Partial<TrackSource>): void {
   if (typeof name !== "string" || !NAME.test(name)) {
     throw new ConfigError("A source's name has a-z, 0-9 and - and begins with a letter");
   }
   if (typeof resolve !== "function") throw new ConfigError(`The source ${name} has no resolve function`);
-  if (list !== undefined && typeof list !== "function") throw new ConfigError(`list of ${name} is no function`);
+  for (const [key, value] of Object.entries({ list, search, similar })) {
+    if (value !== undefined && typeof value !== "function") throw new ConfigError(`${key} of ${name} is no function`);
+  }
   if (!Array.isArray(hosts) || !hosts.every((host) => typeof host === "string" && /^\S+:\d{1,5}$/.test(host))) {
     throw new ConfigError(`hosts of ${name} is no list of "host:port"`);
   }
@@ -113,15 +119,22 @@ function bytesOf(option: string, size: number | string): number {
 
 function resolverOf(source: TrackSource): Resolver {
   const { hosts } = source;
+  const guarded = async <T>(call: () => T | Promise<T>): Promise<T> => {
+    try {
+      return await call();
+    } catch (error) {
+      throw fromUserError(error, "The resolver failed");
+    }
+  };
   return {
-    async resolve(id, request) {
-      try {
-        // As a method: it may be one of an object that needs its `this`.
-        return await source.resolve(id, request);
-      } catch (error) {
-        throw fromUserError(error, "The resolver failed");
-      }
-    },
+    // As methods: they may be those of an object that needs its `this`.
+    resolve: (id, request) => guarded(() => source.resolve(id, request)),
+    ...(source.search === undefined
+      ? {}
+      : { search: (words, request) => guarded(async () => (await source.search?.(words, request)) ?? []) }),
+    ...(source.similar === undefined
+      ? {}
+      : { similar: (id, request) => guarded(async () => (await source.similar?.(id, request)) ?? []) }),
     ...(source.list === undefined ? {} : { list: async () => (await source.list?.()) ?? [] }),
     ...(hosts === undefined ? {} : { hosts }),
   };

@@ -18,6 +18,8 @@ import { Events, type Listener, type ProxyEvents } from "./events.ts";
 import { Catalogue } from "./http/catalogue.ts";
 import type { PlayerApi } from "./http/player-api.ts";
 import { PlayerFeed } from "./http/player-feed.ts";
+import { Finder, type FoundTrack } from "./http/finder.ts";
+import { ListTurns } from "./http/list-turns.ts";
 import { assertBindAllowed, parseAllowedHost, parseAllowedOrigin } from "./http/doors.ts";
 import { controlServer } from "./http/control.ts";
 import { dispatch, type Site } from "./http/routing.ts";
@@ -99,6 +101,15 @@ export interface PrefetchOptions {
   readonly source?: string;
 }
 
+export interface FindOptions {
+  /** Its abort ends what only this call wanted. */
+  readonly signal?: AbortSignal;
+  /** The source to ask. Default: to search, all that can; else the first one. */
+  readonly source?: string;
+  /** At most so many tracks, of each source; 1 to 100. Default 20. */
+  readonly limit?: number;
+}
+
 /** How the prefetch of one track ended. */
 export interface PrefetchedTrack extends Fetched {
   readonly id: string;
@@ -126,6 +137,18 @@ export interface Proxy extends AsyncDisposable {
    * Rejects only with the signal's reason, or an AbortError when the proxy closes.
    */
   prefetch(ids: readonly string[], options?: PrefetchOptions): Promise<PrefetchedTrack[]>;
+  /**
+   * The tracks that fit some words, source by source; a source that fails is left out unless all do. Rejects with
+   * `bad-request` where none can search.
+   */
+  search(words: string, options?: FindOptions): Promise<readonly FoundTrack[]>;
+  /**
+   * The tracks that ids and links stand for, in order: each track as it is, and those of each playlist, album or radio, at
+   * most 1000. An id may be written `source/id`, its parts percent-encoded, or be a link as it is.
+   */
+  expand(ids: readonly string[], options?: Pick<FindOptions, "signal">): Promise<readonly FoundTrack[]>;
+  /** What to play after a track. Rejects with `bad-request` where its source does not know. */
+  similar(id: string, options?: FindOptions): Promise<readonly FoundTrack[]>;
   /** Takes a track off all wish lists. What is fetched of it for a player goes on. */
   cancelPrefetch(id: string, source?: string): void;
   /**
@@ -152,6 +175,7 @@ export interface Proxy extends AsyncDisposable {
 }
 
 const DEFAULT_HEAL_BUDGET = 256 * MiB;
+const DEFAULT_FOUND = 20;
 
 /** Puts the default pipeline together and owns its life. Throws a ConfigError if `cacheDir` cannot be used. */
 export async function createProxy(options: ProxyOptions): Promise<Proxy> {
@@ -251,9 +275,11 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     recorder: telemetry.recorder,
     onError,
   });
+  const resolvers = new Map(sources.map(({ key, resolver }) => [key, resolver]));
+  const finder = new Finder({ resolvers, clock });
   const catalogue = new Catalogue({
     cache,
-    resolvers: new Map(sources.map(({ key, resolver }) => [key, resolver])),
+    resolvers,
     isPinned: (key) => offline.isPinned(key),
   });
   const serve = (request: IncomingMessage, response: ServerResponse, want: StreamWant): Promise<void> =>
@@ -267,6 +293,8 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     version: options.version,
     cache,
     catalogue,
+    finder,
+    listTurns: new ListTurns(),
     offline,
     defaultSource: first.key,
     recorder: telemetry.recorder,
@@ -303,7 +331,15 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   owner.take = control.onConnection;
   const keyOf = (id: string, source = first.key): TrackKey => {
     if (!isTrackId(id) || !sources.some(({ key }) => key === source)) throw badName();
-    return { source, id };
+    return finder.canonical({ source, id });
+  };
+  const found = async (
+    signal: AbortSignal | undefined,
+    find: (until: AbortSignal) => Promise<readonly FoundTrack[]>,
+  ): Promise<readonly FoundTrack[]> => {
+    const tracks = await find(signal === undefined ? gone.signal : AbortSignal.any([signal, gone.signal]));
+    catalogue.hear(tracks);
+    return tracks;
   };
   const close = async (): Promise<void> => {
     gone.abort(new DOMException("The proxy is closing", "AbortError"));
@@ -357,7 +393,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
             methods: {
               async GET({ query }) {
                 if (!isTrackId(id) || !isSourceKey(source)) throw badName();
-                await serve(request, response, { source, id, ...wantedOf(query) });
+                await serve(request, response, { ...finder.canonical({ source, id }), ...wantedOf(query) });
               },
             },
           },
@@ -370,10 +406,29 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     async prefetch(ids, { signal, mode = "full", source = first.key } = {}) {
       const until = signal === undefined ? gone.signal : AbortSignal.any([signal, gone.signal]);
       const named = ids.filter((id) => isTrackId(id) && sources.some(({ key }) => key === source));
-      const keys = named.map((id) => ({ source, id }));
+      const keys = named.map((id) => finder.canonical({ source, id }));
       const fetched = await fetchAll({ prefetcher: offline.prefetcher, cache }, keys, mode, until);
       const byId = new Map(named.map((id, at) => [id, fetched[at]]));
       return ids.map((id) => ({ id, ...(byId.get(id) ?? { state: "failed", code: "bad-request" }) }));
+    },
+    search(words, { source, limit = DEFAULT_FOUND, signal } = {}) {
+      return found(signal, async (until) => {
+        const { tracks } = await finder.search(words, { source, limit, signal: until });
+        return tracks;
+      });
+    },
+    expand(ids, { signal } = {}) {
+      return found(
+        signal,
+        async (until) =>
+          await finder.expand(
+            ids.map((id) => finder.keyOf(id)),
+            until,
+          ),
+      );
+    },
+    similar(id, { source, limit = DEFAULT_FOUND, signal } = {}) {
+      return found(signal, async (until) => await finder.similar(keyOf(id, source), { limit, signal: until }));
     },
     cancelPrefetch(id, source) {
       offline.prefetcher.cancel(keyOf(id, source));

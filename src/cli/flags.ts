@@ -107,6 +107,18 @@ export const duration: Kind<number> = {
   parse: parseDuration,
 };
 
+/** A whole number from `least` to `most`. */
+export function wholeNumber(least: number, most: number): Kind<number> {
+  return {
+    is: `a whole number from ${least} to ${most}`,
+    json: ["number"],
+    parse(digits) {
+      const value = /^\d{1,15}$/.test(digits) ? Number(digits) : Number.NaN;
+      return value >= least && value <= most ? value : undefined;
+    },
+  };
+}
+
 export function choice<const T extends string>(...choices: readonly T[]): Kind<T> {
   return {
     is: `one of ${choices.join(", ")}`,

@@ -1,11 +1,12 @@
 import type { CommandSpec } from "./command.ts";
 import { Complaints } from "./complaints.ts";
 import { fetchTracks } from "./fetching.ts";
+import { namedKeys } from "./named-tracks.ts";
 import { toggle } from "./flags.ts";
 import { withOwner } from "./owner.ts";
 import { ownerSettings, upstreamFlags } from "./owner-settings.ts";
 import { createJsonProgress, createProgress, failureWords } from "./progress.ts";
-import { idHelp, keysOf, written } from "./track-id.ts";
+import { listHelp, written } from "./track-id.ts";
 
 const head = toggle({ name: "head", help: "only the first 512 KiB of each, enough to start at once" });
 
@@ -15,18 +16,20 @@ export const prefetch: CommandSpec = {
   summary: "cache tracks without playing them",
   argument: "<ID...>",
   flags: [head, ...upstreamFlags],
-  notes: `${idHelp}\nWith --json, each line is one track's state, the last one the sum.`,
+  notes: `${listHelp}\n\nWith --json, each line is one track's state, the last one the sum.`,
   async run(input, io) {
     const settings = await ownerSettings(input, io.env, { fetches: true, stores: true, own: [head] });
     const mode = settings.read(head) ? "head" : "full";
     await withOwner(settings, io, async (owner, signal) => {
       const { defaultSource } = owner;
-      const keys = keysOf(input.args, defaultSource);
-      const progress = settings.json ? createJsonProgress(io) : createProgress(io, { defaultSource, verb: "cached" });
       const complaints = new Complaints(io);
+      const keys = await namedKeys(owner, input.args, settings, complaints);
+      const progress = settings.json ? createJsonProgress(io) : createProgress(io, { defaultSource, verb: "cached" });
+      let fetched = 0;
       try {
         const states = await fetchTracks(owner, { keys, mode }, (now) => progress.update(now), signal);
         progress.end();
+        fetched = states.filter(({ state }) => state === "done").length;
         for (const { key, state, code = "failed" } of states) {
           if (state === "failed") complaints.add(written(key, defaultSource), code, failureWords(code));
         }
@@ -35,7 +38,7 @@ export const prefetch: CommandSpec = {
       }
       const failed = complaints.all.length;
       if (settings.json) {
-        io.stdout.write(`${JSON.stringify({ done: true, fetched: keys.length - failed, failed })}\n`);
+        io.stdout.write(`${JSON.stringify({ done: true, fetched, failed })}\n`);
       }
       complaints.end();
     });

@@ -6,6 +6,7 @@ import { Interrupted } from "./interruptible.ts";
 import type { Io } from "./io.ts";
 import { prefetch } from "./prefetch.ts";
 import { Failure, oneLine, Reported, UsageError } from "./problems.ts";
+import { search } from "./search.ts";
 import { serve } from "./serve.ts";
 import { serveFlags } from "./serve-settings.ts";
 import { version } from "../version.ts";
@@ -33,7 +34,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     .exitOverride()
     .version(version);
 
-  for (const command of [serveCommand, prefetch, chaos]) addCommand(program, command, io);
+  for (const command of [serveCommand, prefetch, search, chaos]) addCommand(program, command, io);
   const cache = program.command("cache").description("see and change what is kept").version(version);
   for (const command of cacheCommands) addCommand(cache, command, io);
 

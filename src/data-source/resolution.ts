@@ -50,6 +50,20 @@ export interface Resolver {
   resolve(id: string, request: ResolveRequest): Promise<Resolution>;
   /** The tracks of a source that knows them. */
   list?(): Promise<readonly CatalogueTrack[]>;
+  /**
+   * The id by which a track is kept, of whatever else names it (a link, say), and of such an id itself. Undefined for what
+   * names nothing here, which is then taken for an id as it is. Quick, asks nobody and never throws.
+   */
+  canonical?(text: string): string | undefined;
+  /** The tracks that fit some words, the best first; none is no error. Throws as `resolve` does. */
+  search?(words: string, request: FindRequest): Promise<readonly CatalogueTrack[]>;
+  /**
+   * The tracks that an id stands for, in order, where it is one of a list of tracks: a playlist, an album. Undefined where
+   * it is not. Rejects as `resolve` does.
+   */
+  expand?(id: string, request: FindRequest): Promise<readonly CatalogueTrack[]> | undefined;
+  /** What to play after a track, the most alike first, without the track itself. Throws as `resolve` does. */
+  similar?(id: string, request: FindRequest): Promise<readonly CatalogueTrack[]>;
   /** `host:port` pairs that the user configured: exempt from the ban on private addresses. */
   readonly hosts?: readonly string[];
   /** The largest range to ask this source's upstreams for in one request, in bytes. Default 8 MiB. */
@@ -59,6 +73,13 @@ export interface Resolver {
   /** The files of a source whose tracks are on this machine: served from where they are, never resolved or cached. */
   readonly local?: LocalFiles;
   close?(): Promise<void>;
+}
+
+/** How tracks are looked for. */
+export interface FindRequest {
+  readonly signal: AbortSignal;
+  /** At most so many are of use. */
+  readonly limit: number;
 }
 
 /** Tracks that are files of this machine. */

@@ -5,10 +5,11 @@ import { CHUNK_SIZE, type TrackKey } from "../data-source/data-source.ts";
 import { TimeSlice } from "../data-source/time-slice.ts";
 import type { CatalogueTrack, Resolver } from "../data-source/resolution.ts";
 import type { ApiTrack } from "./api-track.ts";
+import type { FoundTrack } from "./finder.ts";
 import { trackKey } from "./track-path.ts";
 
-/** Tracks of which is kept what their source lists of them. */
-const MAX_LEARNT = 1000;
+/** Tracks of which is kept what their source lists of them, or told of them when they were looked for. */
+const MAX_LEARNT = 5000;
 /** A listing with more stored tracks than this leaves the maps out: each is read from its own file. */
 const MAX_MAPS = 500;
 
@@ -48,12 +49,36 @@ export class Catalogue {
     }
   }
 
-  /** One track with its map; undefined if no source lists it and nothing of it is stored. */
+  /** Remembers what sources told of tracks. */
+  hear(found: readonly FoundTrack[]): void {
+    for (const { source, ...told } of found) {
+      const { id, size: _size, contentType: _type, ...meta } = told;
+      const key = trackKey(source, id);
+      if (Object.keys(meta).length > 0) this.#learnt.set(key, { ...this.#learnt.get(key), ...meta });
+    }
+  }
+
+  /** Tracks that were found, in their order, with what else is known of them. What was told of them is remembered. */
+  async *describe(found: readonly FoundTrack[]): AsyncGenerator<ApiTrack> {
+    const { cache } = this.#options;
+    const withMaps = found.length <= MAX_MAPS;
+    const slice = new TimeSlice();
+    this.hear(found);
+    const lists = new Map<string, ReadonlyMap<string, CatalogueTrack>>();
+    for (const { source, id } of found) {
+      if (slice.isOver) await slice.pause();
+      const list = lists.get(source) ?? byId((await this.#listOf(source)) ?? []);
+      lists.set(source, list);
+      yield await this.#describe({ source, id }, list.get(id), cache.find({ source, id }), withMaps);
+    }
+  }
+
+  /** One track with its map; undefined if no source lists or told of it and nothing of it is stored. */
   async find({ source, id }: TrackKey): Promise<ApiTrack | undefined> {
     const { cache } = this.#options;
     const listed = (await this.#listOf(source))?.find((track) => track.id === id);
     const stored = cache.find({ source, id });
-    return listed === undefined && stored === undefined
+    return listed === undefined && stored === undefined && !this.#learnt.has(trackKey(source, id))
       ? undefined
       : await this.#describe({ source, id }, listed, stored, true);
   }
@@ -80,7 +105,7 @@ export class Catalogue {
     for (const track of keys) {
       if (slice.isOver) await slice.pause();
       const key = trackKey(track.source, track.id);
-      found.set(key, { ...found.get(key), ...this.#options.cache.find(track)?.meta });
+      found.set(key, { ...(found.get(key) ?? this.#learnt.get(key)), ...this.#options.cache.find(track)?.meta });
     }
     return found;
   }
@@ -102,7 +127,7 @@ export class Catalogue {
       source,
       id,
       key: trackKey(source, id),
-      ...listedMeta,
+      ...(listed === undefined ? this.#learnt.get(trackKey(source, id)) : listedMeta),
       ...stored?.meta,
       ...(stored === undefined ? {} : { variant: stored.variant }),
       ...(contentType === undefined ? {} : { contentType }),
@@ -124,6 +149,10 @@ export class Catalogue {
     const fetching = cache.liveVariant(stored)?.fillSpans() ?? [];
     return { chunks: chunkMap(size, spans, fetching), spans: spans.map(({ start, end }) => [start, end]) };
   }
+}
+
+function byId(tracks: readonly CatalogueTrack[]): ReadonlyMap<string, CatalogueTrack> {
+  return new Map(tracks.map((track) => [track.id, track]));
 }
 
 interface Stretch {

@@ -152,7 +152,7 @@ function controlRoutes(site: ControlSite): Route[] {
   }
 
   async function file({ response, path }: Call): Promise<void> {
-    const key = trackOf("/control/file/", path);
+    const key = trackOf("/control/file/", { site, path });
     const stored = cache.find(key);
     const place = cache.pathOf(key);
     if (stored?.complete !== true || place === undefined) {

@@ -175,7 +175,12 @@ function crossOriginFetch(headers: IncomingHttpHeaders): boolean {
 
 /** What a page could hold open without reading its answer: each takes something from others. */
 function isHeldOpen(path: string): boolean {
-  return path === "/stream" || path.startsWith("/stream/") || path === "/api/events";
+  return path === "/stream" || path.startsWith("/stream/") || path === "/api/events" || asksSources(path);
+}
+
+/** Each of these may cost a source a request. */
+function asksSources(path: string): boolean {
+  return path === "/api/search" || path.endsWith("/similar");
 }
 
 /** Fetch standard, "CORS-preflight request". */

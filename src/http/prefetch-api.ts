@@ -1,7 +1,8 @@
 import type { TrackKey } from "../data-source/data-source.ts";
 import { TimeSlice } from "../data-source/time-slice.ts";
 import { AfterbayError } from "../errors.ts";
-import { parseIds } from "./id-list.ts";
+import type { Finder } from "./finder.ts";
+import { MAX_IDS, readIds } from "./id-list.ts";
 import { trackKey } from "./track-path.ts";
 
 interface List {
@@ -36,12 +37,20 @@ const MAX_ALL_IDS = 50_000;
 const MAX_LISTS = 100;
 const LIST_NAME = /^[\p{L}\p{N}._~-]{1,100}$/u;
 
-/** Reads the body of `PUT /api/prefetch`. Rejects with `bad-request`. */
-export async function parseWishList(body: unknown, defaultSource: string): Promise<List> {
+/**
+ * Reads the body of `PUT /api/prefetch`; what names a playlist or the like is replaced by its tracks. Rejects with
+ * `bad-request`, and as the finder's `expand`.
+ */
+export async function parseWishList(body: unknown, finder: Finder, signal: AbortSignal): Promise<List> {
   const { ids, mode = "full" } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
   if (mode !== "head" && mode !== "full") throw badRequest("mode is head or full");
   const keys = new Map<string, TrackKey>();
-  for (const key of await parseIds(ids, defaultSource)) keys.set(trackKey(key.source, key.id), key);
+  const slice = new TimeSlice();
+  for (const { source, id } of await finder.expand(await readIds(ids, (text) => finder.keyOf(text)), signal)) {
+    if (slice.isOver) await slice.pause();
+    keys.set(trackKey(source, id), { source, id });
+  }
+  if (keys.size > MAX_IDS) throw badRequest(`A wish list names at most ${MAX_IDS} tracks`);
   return { ids: [...keys.values()], mode };
 }
 

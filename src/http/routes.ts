@@ -2,13 +2,14 @@ import type { ServerResponse } from "node:http";
 import { AfterbayError } from "../errors.ts";
 import type { ApiTrack } from "./api-track.ts";
 import { tokenCookie } from "./doors.ts";
+import { findRoutes } from "./find-routes.ts";
 import { readJson } from "./json-body.ts";
 import { renderPage } from "./page.ts";
 import { playerRoutes } from "./player-routes.ts";
 import { PLAYLIST_TYPE, playlistPieces } from "./playlist.ts";
 import { checkList, parseWishList, prefetchPieces } from "./prefetch-api.ts";
 import { PROMETHEUS_TYPE, renderMetrics } from "./prometheus.ts";
-import { type Call, goneSignal, type Route, send, sendJson, type Site, trackOf } from "./routing.ts";
+import { type Call, goneSignal, jsonPieces, type Route, send, sendJson, type Site, trackOf } from "./routing.ts";
 import { sendPieces } from "./send-pieces.ts";
 import { listSessions } from "./sessions-api.ts";
 import { wantedOf } from "./stream.ts";
@@ -29,6 +30,7 @@ export const publicRoutes: readonly Route[] = [
   { matches: is("/healthz"), methods: { GET: async ({ response }) => sendJson(response, 200, { status: "ok" }) } },
   { matches: is("/readyz"), methods: { GET: ready } },
   { matches: is("/api/tracks"), methods: { GET: tracks } },
+  ...findRoutes,
   { matches: (path) => path.startsWith(TRACKS) && path.endsWith("/pin"), methods: { PUT: pin, DELETE: unpin } },
   { matches: (path) => path.startsWith(TRACKS), methods: { GET: track, DELETE: forget } },
   { matches: is("/api/sessions"), methods: { GET: sessions } },
@@ -49,11 +51,8 @@ function is(expected: string): (path: string) => boolean {
 async function stream({ site, request, response, path, query }: Call): Promise<void> {
   const named = parseStreamPath(path);
   if (named === undefined) throw new AfterbayError("bad-request", "A stream path names a track");
-  await site.stream(request, response, {
-    source: named.source ?? site.defaultSource,
-    id: named.id,
-    ...wantedOf(query),
-  });
+  const key = site.finder.canonical({ source: named.source ?? site.defaultSource, id: named.id });
+  await site.stream(request, response, { ...key, ...wantedOf(query) });
 }
 
 async function ready({ site, response }: Call): Promise<void> {
@@ -65,24 +64,16 @@ async function tracks({ site, response }: Call): Promise<void> {
   await sendPieces(response, "application/json", jsonPieces(site.catalogue.list()));
 }
 
-async function* jsonPieces(listed: AsyncIterable<ApiTrack>): AsyncGenerator<string> {
-  yield '{"tracks":[';
-  let comma = "";
-  for await (const one of listed) {
-    yield comma + JSON.stringify(one);
-    comma = ",";
-  }
-  yield "]}";
-}
-
-async function track({ site, response, path }: Call): Promise<void> {
-  const found = await site.catalogue.find(trackOf(TRACKS, path));
+async function track(call: Call): Promise<void> {
+  const { site, response } = call;
+  const found = await site.catalogue.find(trackOf(TRACKS, call));
   if (found === undefined) throw new AfterbayError("not-found", "There is no such track");
   sendJson(response, 200, found);
 }
 
-async function forget({ site, response, path }: Call): Promise<void> {
-  const key = trackOf(TRACKS, path);
+async function forget(call: Call): Promise<void> {
+  const { site, response } = call;
+  const key = trackOf(TRACKS, call);
   // Whoever wants it gone does not want it fetched again.
   const unpinned = await site.offline.forget(key);
   const { found, inUse } = await site.cache.delete(key);
@@ -91,23 +82,25 @@ async function forget({ site, response, path }: Call): Promise<void> {
   response.writeHead(inUse ? 202 : 204).end();
 }
 
-async function pin({ site, request, response, path }: Call): Promise<void> {
-  const key = trackOf(TRACKS, path, "pin");
+async function pin(call: Call): Promise<void> {
+  const { site, request, response } = call;
+  const key = trackOf(TRACKS, call, "pin");
   request.resume();
   await site.offline.pin(key, goneSignal(response));
   const found = await site.catalogue.find(key);
   sendJson(response, 200, found ?? { ...key, pinned: true });
 }
 
-async function unpin({ site, response, path }: Call): Promise<void> {
-  const key = trackOf(TRACKS, path, "pin");
+async function unpin(call: Call): Promise<void> {
+  const { site, response } = call;
+  const key = trackOf(TRACKS, call, "pin");
   if (!(await site.offline.unpin(key))) throw new AfterbayError("not-found", "This track is not kept offline");
   const found = await site.catalogue.find(key);
   sendJson(response, 200, found ?? { ...key, pinned: false });
 }
 
 async function sessions({ site, response, query }: Call): Promise<void> {
-  sendJson(response, 200, { sessions: listSessions(site.recorder, query, site.defaultSource) });
+  sendJson(response, 200, { sessions: listSessions(site.recorder, query, site.finder) });
 }
 
 async function events({ site, request, response }: Call): Promise<void> {
@@ -138,14 +131,17 @@ async function sendLists(
 async function replaceList({ site, request, response, query }: Call): Promise<void> {
   const name = query.get("list") ?? "default";
   checkList(name, 0, site.offline);
-  const { ids, mode } = await parseWishList(await readJson(request), site.defaultSource);
+  const body = await readJson(request);
+  const isLatest = site.listTurns.begin(name);
+  const { ids, mode } = await parseWishList(body, site.finder, goneSignal(response));
   checkList(name, ids.length, site.offline);
-  site.offline.prefetcher.setList(name, ids, mode);
+  if (isLatest()) site.offline.prefetcher.setList(name, ids, mode);
   await sendLists(site, response, new Map(ids.length === 0 ? [] : [[name, { ids, mode }]]));
 }
 
-async function cancelPrefetch({ site, response, path }: Call): Promise<void> {
-  site.offline.prefetcher.cancel(trackOf(PREFETCH, path));
+async function cancelPrefetch(call: Call): Promise<void> {
+  const { site, response } = call;
+  site.offline.prefetcher.cancel(trackOf(PREFETCH, call));
   response.writeHead(204).end();
 }
 

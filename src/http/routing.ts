@@ -4,10 +4,13 @@ import type { TrackCache } from "../cache/track-cache.ts";
 import type { TrackKey } from "../data-source/data-source.ts";
 import { AfterbayError, isAfterbayError } from "../errors.ts";
 import type { FlightRecorder } from "../sessions/flight-recorder.ts";
+import type { ApiTrack } from "./api-track.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { EventStream } from "./event-stream.ts";
 import type { PlayerApi } from "./player-api.ts";
 import type { PlayerFeed } from "./player-feed.ts";
+import type { Finder } from "./finder.ts";
+import type { ListTurns } from "./list-turns.ts";
 import type { OfflineApi } from "./prefetch-api.ts";
 import { sendProblem } from "./problem.ts";
 import type { Family } from "./prometheus.ts";
@@ -19,6 +22,8 @@ export interface Site {
   readonly version: string;
   readonly cache: TrackCache;
   readonly catalogue: Catalogue;
+  readonly finder: Finder;
+  readonly listTurns: ListTurns;
   readonly offline: OfflineApi;
   /** The source of `/stream/{id}`. */
   readonly defaultSource: string;
@@ -78,13 +83,27 @@ export async function dispatch(
   }
 }
 
-/** The track that a path below `prefix` names, if the rest of it is `rest`. Throws `not-found` or `bad-request`. */
-export function trackOf(prefix: string, path: string, ...rest: string[]): TrackKey {
+/**
+ * The track that a path below `prefix` names, by the name it is kept under, if the rest of the path is `rest`. Throws
+ * `not-found` or `bad-request`.
+ */
+export function trackOf(prefix: string, { site, path }: Pick<Call, "site" | "path">, ...rest: string[]): TrackKey {
   const named = parseTrackPath(prefix, path);
   if (named === undefined || named.rest.join("/") !== rest.join("/")) {
     throw new AfterbayError("not-found", "There is nothing at this address");
   }
-  return { source: named.source, id: named.id };
+  return site.finder.canonical(named);
+}
+
+/** The pieces of `{"tracks":[…]`, up to its last brace; `more` are fields behind it, as JSON. */
+export async function* jsonPieces(listed: AsyncIterable<ApiTrack>, more = ""): AsyncGenerator<string> {
+  yield '{"tracks":[';
+  let comma = "";
+  for await (const one of listed) {
+    yield comma + JSON.stringify(one);
+    comma = ",";
+  }
+  yield `]${more}}`;
 }
 
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {

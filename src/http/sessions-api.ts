@@ -1,6 +1,7 @@
 import { describePlayback, type SessionReport } from "../sessions/describe.ts";
 import type { FlightRecorder } from "../sessions/flight-recorder.ts";
-import { parseTrackKey, trackKey } from "./track-path.ts";
+import type { Finder } from "./finder.ts";
+import { trackKey } from "./track-path.ts";
 
 /**
  * The playbacks that `GET /api/sessions` shows, newest first: all, those of a track (`?key=source/id`), or those that
@@ -9,10 +10,10 @@ import { parseTrackKey, trackKey } from "./track-path.ts";
 export function listSessions(
   recorder: FlightRecorder,
   query: URLSearchParams,
-  defaultSource: string,
+  finder: Finder,
 ): readonly SessionReport[] {
   const asked = query.get("key");
-  const { source = defaultSource, id } = asked === null ? { id: undefined } : parseTrackKey(asked);
+  const { source, id } = asked === null ? {} : finder.keyOf(asked);
   const play = query.get("play");
   return recorder.playbacks
     .filter(({ track }) => id === undefined || (track.source === source && track.id === id))

@@ -76,6 +76,17 @@ export function parseTrackKey(key: string): StreamPath {
   return { source: decodeSource(first), id: decodeId(second) };
 }
 
+/** A link as it is: its slashes, and what is percent-encoded in it, are its own. It may stand behind a word, `playlist:`. */
+const LINK = /^(?:([a-z][a-z0-9-]*)\/)?((?:[a-z]+:)?https?:\/\/.+)$/is;
+
+/** Reads a link, or `source/` and a link. Undefined for anything else; throws `bad-request` for one that can be no id. */
+export function parseLink(text: string): StreamPath | undefined {
+  const [, source, link] = LINK.exec(text) ?? [];
+  if (link === undefined) return undefined;
+  if (isTrackId(link)) return { source, id: link };
+  throw badRequest("A link has at most 200 characters; leave out its end");
+}
+
 /** `source/id`, with everything outside RFC 3986's unreserved characters percent-encoded. */
 export function trackKey(source: string, id: string): string {
   return `${encodeSegment(source)}/${encodeSegment(id)}`;

@@ -87,6 +87,9 @@ export async function fakeOwner(cacheDir: string, options: FakeOptions = {}): Pr
     const bytes = [...tracks.values()].reduce((sum, { cachedBytes }) => sum + cachedBytes, 0);
 
     if (url === "/control/about") return void send(200, { ...about, bytes });
+    if (url === "/api/expand") {
+      return void send(200, { tracks: (body as { ids: string[] }).ids.map((id) => ({ key: id })) });
+    }
     if (url === "/api/tracks") return void send(200, { tracks: [...tracks.values()].map(apiTrack) });
     if (url.endsWith("/pin")) {
       const pinned = track ?? { key, cachedBytes: 0 };

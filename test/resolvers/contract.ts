@@ -128,6 +128,15 @@ const checks: Readonly<Record<string, Check>> = {
     assert.equal(backend?.calls() ?? 0, 0, "the backend was asked");
   },
 
+  async "has one name for what it knows, without asking"({ resolver, ids, backend }) {
+    for (const id of ids) assert.equal(resolver.canonical?.(id) ?? id, id);
+    for (const text of [...ODD_IDS, "https://example.com/%2e%2e/a b", "playlist:", "radio:https://[", "\u0000"]) {
+      const named = resolver.canonical?.(text);
+      if (named !== undefined) assert.equal(resolver.canonical?.(named), named);
+    }
+    assert.equal(backend?.calls() ?? 0, 0, "the backend was asked");
+  },
+
   async "can be closed, and again"({ resolver }) {
     await within(Promise.resolve(resolver.close?.()));
     await within(Promise.resolve(resolver.close?.()));

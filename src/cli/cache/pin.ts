@@ -8,7 +8,8 @@ import { type Owner, trackUrl, withOwner } from "../owner.ts";
 import { type OwnerSettings, ownerSettings, upstreamFlags } from "../owner-settings.ts";
 import type { Io } from "../io.ts";
 import { createProgress, failureWords } from "../progress.ts";
-import { idHelp, keysOf, written } from "../track-id.ts";
+import { namedKeys } from "../named-tracks.ts";
+import { listHelp, written } from "../track-id.ts";
 
 const noWait = toggle({ name: "no-wait", help: "leave the fetching to the server that runs" });
 
@@ -22,14 +23,14 @@ export const pin: CommandSpec = {
   argument: "<ID...>",
   flags: [noWait, ...upstreamFlags],
   notes:
-    `${idHelp}\n\nWhere no server runs, this command fetches by itself, and so waits even with\n` +
+    `${listHelp}\n\nWhere no server runs, this command fetches by itself, and so waits even with\n` +
     "--no-wait. If it is ended before all is there, the pins stay, and the next server\nfetches the rest.",
   async run(input, io) {
     const settings = await ownerSettings(input, io.env, { fetches: true, stores: true, own: [noWait] });
     await withOwner(settings, io, async (owner, signal) => {
       const complaints = new Complaints(io);
       const pins = new Map<string, Pin>();
-      for (const key of keysOf(input.args, owner.defaultSource)) {
+      for (const key of await namedKeys(owner, input.args, settings, complaints)) {
         const name = written(key, owner.defaultSource);
         await complaints.guard(name, async () => void pins.set(key, await place(owner, key)));
       }

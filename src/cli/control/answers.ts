@@ -48,6 +48,24 @@ export const pinnedTrack = object({ pinned: flag, complete: maybe(flag) });
 
 export const tracks = object({ tracks: list(track) });
 
+/** Tracks of which only the names are used. */
+export const keys = object({ tracks: list(object({ key: text })) });
+
+const foundTrack = object({
+  key: text,
+  title: maybe(text),
+  artist: maybe(text),
+  album: maybe(text),
+  durationMs: maybe(number),
+  complete: flag,
+});
+export type Found = ReturnType<typeof foundTrack>;
+
+export const found = object({
+  tracks: list(foundTrack),
+  failed: maybe(list(object({ source: text, code: text, detail: maybe(text) }))),
+});
+
 const prefetchState = object({
   key: text,
   state: choice("waiting", "fetching", "done", "failed"),

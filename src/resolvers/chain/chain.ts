@@ -4,6 +4,7 @@ import type { CatalogueTrack, Resolution, Resolver, ResolveRequest } from "../..
 import { abortReason, type AfterbayError, isAfterbayError } from "../../errors.ts";
 import { Closing } from "../closing.ts";
 import { combined } from "./combined.ts";
+import { finding } from "./finding.ts";
 import { Member, OVERTAKEN, resting } from "./member.ts";
 import { TrackMemories, type TrackMemory } from "./track-memory.ts";
 
@@ -38,6 +39,7 @@ export function createChain(links: readonly Link[], clock: Clock = systemClock):
         memory.learn(request.attempt, request.reason);
         return await new Round(id, { ...request, signal }, memory, clock).run(memory.order(members, request.variant));
       }),
+    ...finding(links.map(({ resolver }) => resolver)),
     ...(lists && { list: () => listAll(links) }),
     ...(hosts.length > 0 && { hosts }),
     async close() {

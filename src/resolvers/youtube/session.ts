@@ -72,6 +72,13 @@ export class YouTubeSession {
       : await this.#askNaming(script, videoId, client, signal);
   }
 
+  /** What another part of Innertube answers, as JSON. Throws as `Transport` says, or the signal's reason. */
+  async post(endpoint: string, args: object, client: Client, signal: AbortSignal): Promise<unknown> {
+    const innertube = await this.#innertube((outgoing) => this.#asVersion(outgoing, client), signal);
+    const { data } = await innertube.actions.execute(endpoint, { ...args, client: client.name });
+    return data;
+  }
+
   /** The URL of a format that {@link ask} gave. */
   async locate(client: Client, { generation }: Answer, format: AudioFormat, signal: AbortSignal): Promise<string> {
     if (!format.needsScript) return format.format.url ?? "";

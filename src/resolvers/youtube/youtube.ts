@@ -1,16 +1,23 @@
 import { MiB, type Quality } from "../../data-source/data-source.ts";
-import type { Resolution, Resolver, ResolveRequest } from "../../data-source/resolution.ts";
+import type {
+  CatalogueTrack,
+  FindRequest,
+  Resolution,
+  Resolver,
+  ResolveRequest,
+} from "../../data-source/resolution.ts";
 import { isAfterbayError } from "../../errors.ts";
 import { Closing } from "../closing.ts";
 import { type Answer, Refused } from "./answer.ts";
 import { type Client, unfamiliar } from "./clients.ts";
 import { type AudioFormat, choose } from "./formats.ts";
 import { assertInstalled, loadLibrary } from "./library.ts";
+import { Music } from "./music.ts";
 import { parseYouTubeOptions } from "./options.ts";
 import { mostTelling, type Refusal } from "./playability.ts";
 import { YouTubeSession } from "./session.ts";
 import { type TrackMemory, TrackMemories } from "./track-memory.ts";
-import { videoIdOf } from "./video-id.ts";
+import { nameIn, type NamedList, videoIdOf, written } from "./names.ts";
 
 export interface YouTubeLimits {
   /** Milliseconds for each answer of YouTube's. Default 12,000. */
@@ -24,6 +31,7 @@ const MAX_WINDOW = MiB;
 const TIMEOUT_MS = 12_000;
 /** Its names for bytes: itag, time of encoding and length, as YouTube itself tells them to everyone. */
 const GOOGLEVIDEO = "googlevideo";
+const MUSIC_CLIENT = "YTMUSIC";
 /** A client whose URLs were refused this often for a track is not asked for the same bytes again. */
 const MAX_DEMERITS = 2;
 
@@ -53,6 +61,14 @@ export async function createYouTube(query: string, limits: YouTubeLimits = {}): 
   const { base } = options;
   const session = new YouTubeSession({ ...(base && { base }), timeoutMs, now, closed: closing.signal });
   const memories = new TrackMemories(now);
+  // Whoever names a version of it for playing means it here as well.
+  const remix = options.clients.find(({ name }) => name === MUSIC_CLIENT) ?? { name: MUSIC_CLIENT };
+  const music = new Music({
+    ask: (endpoint, args, signal) => session.post(endpoint, args, remix, signal),
+    now,
+  });
+  const list = (named: NamedList, request: FindRequest): Promise<readonly CatalogueTrack[]> =>
+    closing.run(request.signal, (signal) => music.list(named, { ...request, signal }));
 
   return {
     ...(base && { hosts: [base.host] }),
@@ -64,9 +80,24 @@ export async function createYouTube(query: string, limits: YouTubeLimits = {}): 
         const quality = request.quality ?? options.quality;
         const about = { ...request, signal, quality };
         const resolution = await new Search(session, options.clients, videoId, memories.of(videoId), about).run();
-        // Whoever asked by a link is answered for that link.
-        return { ...resolution, id };
+        // Players are told less than lists; whoever asked by a link is answered for that link.
+        return { ...music.factsOf(videoId), ...resolution, id };
       }),
+    canonical(text) {
+      const named = nameIn(text);
+      return named && written(named);
+    },
+    search: (words, request) => closing.run(request.signal, (signal) => music.search(words, { ...request, signal })),
+    expand(id, request) {
+      const named = nameIn(id);
+      return named === undefined || named.kind === "track" ? undefined : list(named, request);
+    },
+    async similar(id, { limit, ...request }) {
+      const videoId = videoIdOf(id);
+      // A radio begins with its own track.
+      const tracks = await list({ kind: "radio", id: videoId }, { ...request, limit: limit + 1 });
+      return tracks.filter((track) => track.id !== videoId).slice(0, limit);
+    },
     async close() {
       closing.end();
       await session.close();

@@ -1,5 +1,5 @@
 import { AfterbayError, isAfterbayError } from "../../errors.ts";
-import { videoIdOf } from "../youtube/video-id.ts";
+import { nameIn } from "../youtube/names.ts";
 
 /** What yt-dlp is asked about. */
 export interface Page {
@@ -24,13 +24,20 @@ export function pageOf(id: string): Page {
   return { url: url.href, isYouTube: false };
 }
 
-function videoOf(id: string): string | undefined {
+/** The one name of what an id names: the video's own at YouTube, else the link. Undefined for what is no id. */
+export function canonicalId(id: string): string | undefined {
   try {
-    return videoIdOf(id);
+    const { url } = pageOf(id);
+    return videoOf(id) ?? url;
   } catch (error) {
     if (isAfterbayError(error, "not-found")) return undefined;
     throw error;
   }
+}
+
+function videoOf(id: string): string | undefined {
+  const named = nameIn(id);
+  return named?.kind === "track" ? named.id : undefined;
 }
 
 function notFound(message: string): AfterbayError {

@@ -6,7 +6,7 @@ import { ytDlpArguments, ytDlpEnvironment } from "./arguments.ts";
 import { failureOf, isTooOld } from "./failures.ts";
 import { Guard } from "./guard.ts";
 import { parseYtDlpOptions } from "./options.ts";
-import { pageOf } from "./page.ts";
+import { canonicalId, pageOf } from "./page.ts";
 import { run } from "./run.ts";
 import { Slots } from "./slots.ts";
 
@@ -66,6 +66,7 @@ export async function createYtDlp(query: string, limits: YtDlpLimits = {}): Prom
 
   return {
     variantFamily: "googlevideo",
+    canonical: canonicalId,
     resolve: (id, request) =>
       closing.run(request.signal, (signal) => slots.run(signal, () => ask(id, request, signal))),
     async close() {

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { playerAnswer } from "./answer.ts";
+import { FakeLibrary, type Instead } from "./library.ts";
 import { bytesOf, type Grant, judge, parseRange, sign } from "./media.ts";
 import { type FakeScript, makeScript } from "./player-script.ts";
 import { type ClientView, type FakeFormat, type FakeVideo, lastModified } from "./video.ts";
@@ -54,6 +55,7 @@ export async function startFakeYouTube(options: FakeYouTubeOptions = {}): Promis
 
 export class FakeYouTube {
   readonly origin: string;
+  readonly music = new FakeLibrary();
   calls: PlayerCall[] = [];
   media: MediaCall[] = [];
   /** Paths of the player script and of the page that names it. */
@@ -139,6 +141,8 @@ export class FakeYouTube {
     const url = new URL(request.url ?? "/", this.origin);
     if (url.pathname === "/youtubei/v1/player" && request.method === "POST")
       return await this.#player(request, response);
+    const [, part] = /^\/youtubei\/v1\/(search|browse|next)$/.exec(url.pathname) ?? [];
+    if (part !== undefined && request.method === "POST") return await this.#list(request, response, part);
     if (url.pathname === "/videoplayback") return await this.#playback(request, response, url);
     if (url.pathname === "/iframe_api" || url.pathname.startsWith("/s/player/")) return this.#script(response, url);
     this.strange.push(`${request.method} ${url.pathname}`);
@@ -157,9 +161,7 @@ export class FakeYouTube {
   }
 
   async #player(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const parts: Buffer[] = [];
-    for await (const part of request) parts.push(part as Buffer);
-    const asked = JSON.parse(Buffer.concat(parts).toString()) as {
+    const asked = (await readJson(request)) as {
       videoId: string;
       context: { client: { clientName: string; clientVersion: string; visitorData: string } };
       playbackContext?: { contentPlaybackContext?: { signatureTimestamp?: number } };
@@ -179,22 +181,32 @@ export class FakeYouTube {
     this.#asked.set(`${call.client}/${videoId}`, this.#answersTo(call) + 1);
     const video = this.#videos.get(videoId);
     const view = video?.clients?.[call.client] ?? video?.clients?.["*"] ?? {};
-    if (view.hangs === true) {
-      this.#hanging.add(response);
-      response.once("close", () => this.#hanging.delete(response));
-      return;
-    }
-    if (view.http !== undefined) {
-      const headers = { "content-type": "text/html", ...view.http.headers };
-      response.writeHead(view.http.status, headers).end(view.http.body ?? "");
-      return;
-    }
+    if (view.hangs === true) return this.#hang(response);
+    if (view.http !== undefined) return sendInstead(response, view.http);
     const answer =
       video === undefined
         ? { playabilityStatus: { status: "ERROR", reason: "Video unavailable" } }
         : playerAnswer(videoId, video, view, (format) => this.#mint(call, format, view));
-    response.writeHead(200, { "content-type": "application/json; charset=UTF-8" });
-    response.end(JSON.stringify({ responseContext: { note: "SECRET-IN-ANSWER" }, ...answer }));
+    sendAnswer(response, answer);
+  }
+
+  /** Searches, playlists, albums and radios. */
+  async #list(request: IncomingMessage, response: ServerResponse, endpoint: string): Promise<void> {
+    const { context, ...asked } = (await readJson(request)) as {
+      context: { client: { clientName: string; clientVersion: string } };
+    };
+    const version = String(request.headers["x-youtube-client-version"]);
+    if (version !== context.client.clientVersion) this.strange.push(`version ${context.client.clientVersion}`);
+    const answer = this.music.answer({ ...asked, endpoint, client: context.client.clientName, version });
+    if (answer === undefined) return this.#hang(response);
+    await this.music.gate;
+    if ("status" in answer) sendInstead(response, answer);
+    else sendAnswer(response, answer);
+  }
+
+  #hang(response: ServerResponse): void {
+    this.#hanging.add(response);
+    response.once("close", () => this.#hanging.delete(response));
   }
 
   /** A new URL for a format: as `url` or, ciphered, as `signatureCipher`. */
@@ -303,6 +315,21 @@ export class FakeYouTube {
     if (asked === "open" || slowN) await paced(response, piece);
     else response.end(piece);
   }
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const parts: Buffer[] = [];
+  for await (const part of request) parts.push(part as Buffer);
+  return JSON.parse(Buffer.concat(parts).toString());
+}
+
+function sendAnswer(response: ServerResponse, answer: object): void {
+  response.writeHead(200, { "content-type": "application/json; charset=UTF-8" });
+  response.end(JSON.stringify({ responseContext: { note: "SECRET-IN-ANSWER" }, ...answer }));
+}
+
+function sendInstead(response: ServerResponse, { status, headers, body = "" }: Instead): void {
+  response.writeHead(status, { "content-type": "text/html", ...headers }).end(body);
 }
 
 /** 32 KB a second, in four pieces. */
