@@ -1,5 +1,13 @@
 import { AfterbayError, isAfterbayError } from "../errors.ts";
-import { type Admission, CHUNK_SIZE, type DataSource, KiB, type Opened, type ResolvedSpec } from "./data-source.ts";
+import {
+  type Admission,
+  CHUNK_SIZE,
+  type DataSource,
+  KiB,
+  MiB,
+  type Opened,
+  type ResolvedSpec,
+} from "./data-source.ts";
 import { emptyOpened, withBody } from "./opened.ts";
 import { expectationOf } from "./resuming.ts";
 import { DEFAULT_MAX_WINDOW, WINDOW_FLOOR, type WindowLimits } from "./window-limits.ts";
@@ -12,11 +20,14 @@ export interface WindowingOptions {
 
 /** The first window ends at the first chunk boundary at least this far away. */
 const FIRST_WINDOW_MIN = 64 * KiB;
+/** Instead of skipping this much of a whole resource, bytes, a URL that did ranges before is asked once more. */
+const INSIST_MIN = MiB;
 
 /**
  * Asks for bounded windows only: the first ends at the first chunk boundary at least 64 KiB away, each next one doubles,
  * and opens when the one before has ended and `admit` lets it. A refused window is tried once more, smaller, on the same
- * URL. An answer that ignores the range is passed on whole. Where nothing names the bytes, each answer may be another
+ * URL. An answer that ignores the range is passed on whole; if it comes from a URL that did ranges and much of
+ * it would have to be skipped, it is asked for once more. Where nothing names the bytes, each answer may be another
  * version: then one open-ended request replaces the windows.
  */
 export function windowing(
@@ -56,6 +67,8 @@ class WindowSeries {
   #lastLength = 0;
   #askedLength = 0;
   #openEnded = false;
+  /** Where a range was asked for once more, since the answer ignored it. */
+  #insistedAt = -1;
   /** Open-ended only since other answers of this host were. */
   #presumed = false;
   #current: { opened: Opened; exhausted: boolean; release(): void } | undefined;
@@ -224,6 +237,12 @@ class WindowSeries {
       this.#openEnded = true;
       return await this.#open();
     }
+    if (this.#skipsMuch(opened, start)) {
+      await opened[Symbol.asyncDispose]();
+      admission.release(true);
+      this.#insistedAt = start;
+      return await this.#open(most);
+    }
     await this.#hold(opened, admission);
     this.#size ??= opened.size;
     this.#spec = { ...this.#spec, expect: expectationOf(opened, this.#spec.expect) };
@@ -259,6 +278,13 @@ class WindowSeries {
     if (this.#openEnded) return await this.#upstream.open(about, { signal: this.#signal });
     const bounded = end === Number.POSITIVE_INFINITY ? about : { ...about, end };
     return await this.#upstream.open(bounded, { signal: this.#signal });
+  }
+
+  /** True for an answer that ignores the range, and would keep the reader waiting for bytes that it has already. */
+  #skipsMuch({ ranged, start: first }: Opened, start: number): boolean {
+    return (
+      !ranged && !this.#openEnded && this.#honoured > 0 && this.#insistedAt !== start && start - first >= INSIST_MIN
+    );
   }
 
   /** True for a part that nothing names. */

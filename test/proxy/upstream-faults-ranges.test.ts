@@ -72,6 +72,20 @@ describe("U1: 200 to a Range", () => {
     await becomesComplete();
   });
 
+  test("once, far behind the start: asked again, instead of waiting for what is there", async () => {
+    await start([{ when: { startFrom: 1.5 * MiB }, times: 1, do: { ignoreRange: true } }]);
+    await expectExact();
+    expect(requests().map(({ status }) => status)).toEqual([206, 206, 200, 206]);
+    await becomesComplete();
+  });
+
+  test("always, far behind the start: asked again once, then every byte is kept", async () => {
+    await start([{ when: { startFrom: 1.5 * MiB }, do: { ignoreRange: true } }]);
+    await expectExact();
+    expect(requests().map(({ status }) => status)).toEqual([206, 206, 200, 200]);
+    await becomesComplete();
+  });
+
   test("broken off and answered whole again: each byte once to the client, all exact", async () => {
     await start([{ do: { ignoreRange: true, close: 1_500_000 }, times: 1 }, { do: { ignoreRange: true } }]);
     await expectExact();
