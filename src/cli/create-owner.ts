@@ -7,7 +7,7 @@ import { version } from "../version.ts";
 
 /** A server's options without its doors: it listens nowhere but on the owner's socket. */
 export interface OwnerOptions
-  extends Omit<ServerOptions, "host" | "port" | "token" | "allowHosts" | "allowOrigins" | "player"> {
+  extends Omit<ServerOptions, "host" | "port" | "token" | "allowHosts" | "allowOrigins" | "player" | "auto"> {
   /** Whether it may fetch of itself what is pinned and not whole. A command that only looks must not. */
   readonly background: boolean;
   /** Where more than `cacheSize` is kept already, another server has a larger one: then nothing is given up for it. */

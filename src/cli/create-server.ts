@@ -26,6 +26,8 @@ export interface ServerOptions {
   readonly quality?: Quality;
   /** Plays in this room, too. */
   readonly player?: "mpv";
+  /** Adds similar tracks there when the queue nears its end. */
+  readonly auto?: boolean;
   readonly log: Logger;
 }
 
@@ -42,14 +44,14 @@ export type CreateServer = (options: ServerOptions) => Promise<Server>;
 
 /** Opens the sources, puts a proxy before them and listens. Whatever fails, nothing is left open. */
 export const createServer: CreateServer = async (options) => {
-  const { host, port, token, allowHosts, allowOrigins, player, ...rest } = options;
+  const { host, port, token, allowHosts, allowOrigins, player, auto = false, ...rest } = options;
   const sources = await openSources(rest.sources, rest);
   let close = () => closeAll(sources);
   try {
     const proxy = await createProxy({ ...rest, sources, validate: validateResolution, version });
     close = () => proxy.close();
     if (player !== undefined) {
-      const room = await playInRoom(proxy, rest.cacheDir, rest.log);
+      const room = await playInRoom(proxy, { ...rest, auto });
       close = async () => {
         await room.close();
         await proxy.close();

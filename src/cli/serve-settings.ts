@@ -70,6 +70,7 @@ export const flags = {
     { name: "player", argument: "PLAYER", help: "mpv; plays in this room, steered by /api/player" },
     undefined,
   ),
+  auto: toggle({ name: "auto", help: "with a player: add similar tracks when the queue nears its end" }),
   logLevel: one(
     choice(...levels),
     { name: "log-level", argument: "LEVEL", help: `${levels.join(", ")} (info)` },
@@ -127,6 +128,7 @@ export async function serveSettings(
       allowHosts: read(flags.allowHosts),
       allowOrigins: read(flags.allowOrigins),
       player: read(flags.player),
+      auto: read(flags.auto),
     },
     logLevel: read(flags.logLevel),
     json: read(flags.json),

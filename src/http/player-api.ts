@@ -20,6 +20,8 @@ export interface PlayerStatus {
   readonly shuffle: boolean;
   readonly repeat: "off" | "all" | "one";
   readonly normalize: boolean;
+  /** Similar tracks are added when the queue nears its end. */
+  readonly auto: boolean;
   /** What is waited for, and when it is tried next (ISO 8601). */
   readonly waiting?: { readonly code: string; readonly message: string; readonly retryAt: string };
   /** Why it stopped by itself, and at which entry. */

@@ -1,9 +1,10 @@
 import { TimeSlice } from "../data-source/time-slice.ts";
 import { AfterbayError } from "../errors.ts";
+import { readIds } from "./id-list.ts";
 import { readJson } from "./json-body.ts";
 import type { PlayerApi } from "./player-api.ts";
 import type { PlayerFeed } from "./player-feed.ts";
-import { type Call, type Route, sendJson, type Site } from "./routing.ts";
+import { type Call, goneSignal, type Route, sendJson, type Site } from "./routing.ts";
 import { sendPieces } from "./send-pieces.ts";
 import { trackKey } from "./track-path.ts";
 
@@ -43,14 +44,28 @@ async function* pieces(
   yield "]}";
 }
 
-async function command({ site, request, response, path }: Call): Promise<void> {
+async function command(call: Call): Promise<void> {
+  const { site, request, response, path } = call;
   const { api, feed } = playerOf(site);
   const body = await readJson(request, {});
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new AfterbayError("bad-request", "The body is a JSON object");
   }
-  await api.command(path.slice(VERBS.length), body as Record<string, unknown>, site.defaultSource);
+  const about = await withTracks(call, body as Record<string, unknown>);
+  await api.command(path.slice(VERBS.length), about, site.defaultSource);
   sendJson(response, 200, feed.state);
+}
+
+/** The body with the keys of tracks in place of what names them, links and playlists among it. */
+async function withTracks(
+  { site, response }: Call,
+  body: Readonly<Record<string, unknown>>,
+): Promise<Readonly<Record<string, unknown>>> {
+  if (body["ids"] === undefined) return body;
+  const named = await readIds(body["ids"], (text) => site.finder.keyOf(text));
+  const tracks = await site.finder.expand(named, goneSignal(response));
+  site.catalogue.hear(tracks);
+  return { ...body, ids: tracks.map(({ source, id }) => trackKey(source, id)) };
 }
 
 function playerOf({ player }: Site): { readonly api: PlayerApi; readonly feed: PlayerFeed } {

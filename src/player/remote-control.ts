@@ -7,7 +7,10 @@ import type { PlaybackState } from "./playback-state.ts";
 import { MAX_ENTRIES, REPEATS } from "./queue.ts";
 
 type Body = Readonly<Record<string, unknown>>;
-type Verb = (playback: Playback, body: Body, defaultSource: string) => void | Promise<void>;
+type Verb = (playback: Playback, body: Body, defaultSource: string, auto: Auto) => void | Promise<void>;
+
+/** What adds similar tracks, if anything does. */
+type Auto = { enabled: boolean } | undefined;
 
 /** What `POST /api/player/{verb}` does. */
 const VERBS: ReadonlyMap<string, Verb> = new Map<string, Verb>([
@@ -26,13 +29,14 @@ const VERBS: ReadonlyMap<string, Verb> = new Map<string, Verb>([
   ["repeat", repeat],
   ["volume", (playback, body) => playback.setVolume(number(body, "volume"))],
   ["normalize", (playback, body) => playback.setNormalize(flag(body, "normalize"))],
+  ["auto", setAuto],
 ]);
 
 /** Lets a playback be steered over HTTP: what `proxy.attachPlayer` takes. */
-export function remoteControl(playback: Playback): PlayerApi {
+export function remoteControl(playback: Playback, auto?: Auto): PlayerApi {
   return {
     get status() {
-      return statusOf(playback.state);
+      return statusOf(playback.state, auto?.enabled ?? false);
     },
     get queue() {
       return playback.state.queue;
@@ -40,13 +44,19 @@ export function remoteControl(playback: Playback): PlayerApi {
     async command(name, body, defaultSource) {
       const verb = VERBS.get(name);
       if (verb === undefined) throw new AfterbayError("not-found", "A player has no such verb");
-      await verb(playback, body, defaultSource);
+      await verb(playback, body, defaultSource, auto);
     },
     listen: (listener) => playback.listen(() => listener()),
   };
 }
 
-function statusOf(state: PlaybackState): PlayerStatus {
+function setAuto(_playback: Playback, body: Body, _defaultSource: string, auto: Auto): void {
+  const enabled = flag(body, "auto");
+  if (auto === undefined) throw new AfterbayError("not-found", "This player adds no similar tracks");
+  auto.enabled = enabled;
+}
+
+function statusOf(state: PlaybackState, auto: boolean): PlayerStatus {
   const { status, index, positionMs, durationMs, paused, loading, volume, shuffle, repeat: mode } = state;
   const { normalize, waiting, error } = state;
   return {
@@ -60,6 +70,7 @@ function statusOf(state: PlaybackState): PlayerStatus {
     shuffle,
     repeat: mode,
     normalize,
+    auto,
     ...(waiting && {
       waiting: { code: waiting.code, message: waiting.message, retryAt: new Date(waiting.retryAt).toISOString() },
     }),

@@ -1,5 +1,5 @@
 import type { TrackKey } from "../data-source/data-source.ts";
-import { encodeSegment, trackKey, trackPath } from "../http/track-path.ts";
+import { encodeSegment, isSourceKey, isTrackId, trackKey, trackPath } from "../http/track-path.ts";
 import type { RequestOutcome } from "./outcome.ts";
 import type { TrackFacts } from "./playback.ts";
 
@@ -13,6 +13,9 @@ export interface RemoteProxyOptions {
 
 /** An answer that takes longer is none, ms. */
 const LIMIT_MS = 3000;
+/** Its source may have to be asked, ms. */
+const SIMILAR_LIMIT_MS = 25_000;
+const SIMILAR = 25;
 const OUTCOMES = ["open", "complete", "left", "cut", "failed"] as const;
 const CODE = /^[a-z-]{1,40}$/;
 /** Tracks of which facts are kept. */
@@ -64,6 +67,18 @@ export class RemoteProxy {
     return isNumber(cachedBytes) ? cachedBytes : 0;
   };
 
+  /** What to play after a track. Rejects where its source does not know, or if the server cannot be asked. */
+  readonly similar = async ({ source, id }: TrackKey, signal: AbortSignal): Promise<readonly TrackKey[]> => {
+    const until = AbortSignal.any([signal, AbortSignal.timeout(SIMILAR_LIMIT_MS)]);
+    const path = `/api/tracks/${trackKey(source, id)}/similar?limit=${SIMILAR}`;
+    const { tracks } = fieldsOf(await this.#ask("GET", path, undefined, until));
+    return (Array.isArray(tracks) ? tracks : []).map(fieldsOf).flatMap((track) => {
+      const [of, named] = [track["source"], track["id"]];
+      const isTrack = typeof of === "string" && typeof named === "string" && isSourceKey(of) && isTrackId(named);
+      return isTrack ? [{ source: of, id: named }] : [];
+    });
+  };
+
   /** What the server said of a track when it was last on the wish list. */
   readonly factsOf = ({ source, id }: TrackKey): TrackFacts | undefined => this.#facts.get(trackKey(source, id));
 
@@ -84,11 +99,16 @@ export class RemoteProxy {
     return fieldsOf(await this.#ask("GET", `/api/tracks/${trackKey(source, id)}`));
   }
 
-  async #ask(method: string, path: string, body?: unknown): Promise<unknown> {
+  async #ask(
+    method: string,
+    path: string,
+    body?: unknown,
+    signal: AbortSignal = AbortSignal.timeout(LIMIT_MS),
+  ): Promise<unknown> {
     const { url, token } = this.#options;
     const response = await fetch(url + path, {
       method,
-      signal: AbortSignal.timeout(LIMIT_MS),
+      signal,
       redirect: "error",
       headers: {
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),

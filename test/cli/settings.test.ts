@@ -31,6 +31,7 @@ describe("settings", () => {
     const { log, ...options } = await serverOptions([], { XDG_DATA_HOME: "/data" });
     expect(log).toBeDefined();
     expect(options).toEqual({
+      auto: false,
       host: "127.0.0.1",
       port: 8085,
       cacheDir: expect.stringMatching(/afterbay$/),

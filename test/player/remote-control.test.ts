@@ -70,6 +70,7 @@ describe("/api/player", () => {
       shuffle: false,
       repeat: "off",
       normalize: true,
+      auto: false,
       track: { entry: 1, source: "u", id: "one", key: "u/one" },
       queueLength: 3,
       queueVersion: expect.any(Number) as number,

@@ -2,6 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { deferred } from "../../src/data-source/aborting.ts";
 import type { Resolver } from "../../src/data-source/resolution.ts";
 import { AfterbayError } from "../../src/errors.ts";
+import { AutoQueue } from "../../src/player/auto-queue.ts";
+import { Playback } from "../../src/player/playback.ts";
+import { proxySimilar } from "../../src/player/proxy-similar.ts";
+import { remoteControl } from "../../src/player/remote-control.ts";
+import { RemoteProxy } from "../../src/player/remote-proxy.ts";
 import { createYouTube } from "../../src/resolvers/youtube/youtube.ts";
 import { assertBytes } from "../helpers/assert-bytes.ts";
 import { type FakeYouTube, startFakeYouTube } from "../helpers/innertube/fake.ts";
@@ -9,6 +14,7 @@ import type { FakeSong } from "../helpers/innertube/music.ts";
 import type { FakeFormat } from "../helpers/innertube/video.ts";
 import { eventually } from "../helpers/process.ts";
 import { type Rig, startRig } from "../helpers/rig.ts";
+import { FakeDriver } from "../player/fake-driver.ts";
 
 const ID = "dQw4w9WgXcQ";
 const PL = "PLrAXtmErZgOeiKm4sgNOknGvNjby9efdf";
@@ -280,6 +286,41 @@ describe("GET /api/search", () => {
   });
 });
 
+describe("the player in the room", () => {
+  test("plays links and playlists, and goes on with what is similar where that is wanted", async () => {
+    const playback = new Playback({
+      driver: new FakeDriver(),
+      urlFor: ({ source, id }) => rig.proxy.urlFor(id, source),
+      outcomeOf: () => undefined,
+    });
+    const auto = new AutoQueue(playback, { similar: proxySimilar(rig.proxy) });
+    const post = (verb: string, body: object): Promise<Answer> => ask(`/api/player/${verb}`, body, { method: "POST" });
+    const queue = async (): Promise<unknown[]> =>
+      ((await ask("/api/player")).body["queue"] as { id: string; title?: string }[]).map(
+        ({ id, title }) => title ?? id,
+      );
+    try {
+      rig.proxy.attachPlayer(remoteControl(playback));
+      expect((await post("auto", { auto: true })).status).toBe(404);
+      rig.proxy.attachPlayer(remoteControl(playback, auto));
+      yt.music.playlist(PL, { songs: [{ id: "track000000", title: "Zero" }] });
+      yt.music.radio(ID, {
+        songs: [{ id: ID }, { id: "track000000", title: "Zero" }, { id: "track000001", title: "One" }],
+      });
+      await post("play", { ids: [`music/playlist:${PL}`, LINKS[0]] });
+      expect(await queue()).toEqual(["Zero", ID]);
+      expect((await post("play", { ids: ["music/playlist:PLnone"] })).body["code"]).toBe("not-found");
+      expect(yt.music.asked()).toEqual([`browse VL${PL}`, "browse VLPLnone"]);
+      expect((await post("auto", { auto: true })).body["auto"]).toBe(true);
+      await eventually(async () => expect(await queue()).toEqual(["Zero", ID, "One"]));
+      expect(yt.music.asked()).toEqual([`next RDAMVM${ID}`]);
+    } finally {
+      auto.close();
+      await playback.close();
+    }
+  });
+});
+
 describe("what ids stand for, and what is like a track", () => {
   test("POST /api/expand answers the tracks of lists, and each other id as it is", async () => {
     yt.music.playlist(PL, { songs: [{ id: ID, title: "Named" }] });
@@ -298,6 +339,19 @@ describe("what ids stand for, and what is like a track", () => {
     expect(idsIn(await ask(`/api/tracks/music/${ID}/similar?limit=3`))).toEqual(songs(3).map(({ id }) => id));
     const { status, body } = await ask("/api/tracks/shelf/a/similar");
     expect([status, body["code"]]).toEqual([400, "bad-request"]);
+  });
+
+  test("players learn what to play on, in this process and from another", async () => {
+    yt.music.radio(ID, { songs: [{ id: ID }, ...songs(40)] });
+    const remote = new RemoteProxy({ url: `http://127.0.0.1:${rig.port}`, list: "test" });
+    const { signal } = new AbortController();
+    const expected = songs(25).map(({ id }) => ({ source: "music", id }));
+    expect(await remote.similar({ source: "music", id: ID }, signal)).toEqual(expected);
+    expect(await proxySimilar(rig.proxy)({ source: "music", id: ID }, signal)).toMatchObject(expected);
+    await expect(remote.similar({ source: "shelf", id: "a" }, signal)).rejects.toThrow("400");
+    await expect(remote.similar({ source: "music", id: ID }, AbortSignal.abort(new Error("off")))).rejects.toThrow(
+      "off",
+    );
   });
 
   test("the library finds the same", async () => {
