@@ -2,6 +2,7 @@ import { deferred } from "../data-source/aborting.ts";
 import type { Clock } from "../data-source/clock.ts";
 import {
   type Admission,
+  CHUNK_SIZE,
   type DataSource,
   type DataSpec,
   type Expectation,
@@ -28,6 +29,8 @@ const RUN_ON = 512 * KiB;
 const MAX_PENDING = 1 * MiB;
 /** What is fetched of a track of which nothing but the size is wanted, bytes. */
 const SIZE_PROBE = 64 * KiB;
+/** A wish list may let go at any moment. So that what is on its way can be finished then, windows end at the next chunk's. */
+const WISHED_WINDOW_MIN = 64 * KiB;
 /** What is not finished is cut in the first pause, at the latest after so long (ms); of playback, after this many bytes. */
 const PAUSE_WITHIN_MS = 200;
 const IN_FLIGHT = 64 * KiB;
@@ -249,11 +252,17 @@ export class Fill {
     moved.resolve();
   }
 
-  /** Ends it where nothing of what was sent is lost, unless someone wants it by then. */
+  /** Ends it where nothing of what was sent is lost, unless someone wants it by then, or it soon ends by itself. */
   stopInPause(isUnwanted: () => boolean): void {
-    this.#pauses.cutSoon(() => {
-      if (!this.ended && isUnwanted()) this.stop(unwanted());
-    }, PAUSE_WITHIN_MS);
+    const latest = this.need.now() + PAUSE_WITHIN_MS;
+    const cut = (): void => {
+      if (this.ended || !isUnwanted() || this.#endsSoon) return;
+      const left = latest - this.need.now();
+      // An upstream that was asked is sending already, or soon will.
+      if (left > 0 && this.need.awaitsAnswer) this.#pauses.cutSoon(cut, left);
+      else this.stop(unwanted());
+    };
+    this.#pauses.cutSoon(cut, PAUSE_WITHIN_MS);
   }
 
   /** The last reader left: finish what is cheap to finish. */
@@ -297,8 +306,9 @@ export class Fill {
     }
     // The same again after a refusal, or once its URL is renewed, is no further one.
     if (window.start !== this.#window?.start) this.#windows += 1;
-    this.#window = window;
-    const limit = (): number => this.#limit();
+    const most = this.#mostOf(window);
+    this.#window = most < (window.end ?? Number.POSITIVE_INFINITY) ? { ...window, end: most } : window;
+    const limit = (): number => Math.min(most, this.#limit());
     return {
       // Asked for when the request is made: by then the hole may have shrunk.
       get end() {
@@ -306,6 +316,23 @@ export class Fill {
       },
       release() {},
     };
+  }
+
+  /** Exclusive end of what may be asked for at once. A pin is let go of seldom, and is cheaper in large windows. */
+  #mostOf({ start, end }: Window): number {
+    const { level } = this.urgency;
+    const isWished = level === Priority.head || level === Priority.body;
+    // Where one answer has to bring everything, it has no end.
+    if (!isWished || end === undefined || this.sequential) return Number.POSITIVE_INFINITY;
+    return Math.ceil((start + WISHED_WINDOW_MIN) / CHUNK_SIZE) * CHUNK_SIZE;
+  }
+
+  /** It was fetched ahead, and what is left of its window costs less to take than to cut: that is on its way by now. */
+  get #endsSoon(): boolean {
+    const { level } = this.urgency;
+    const isPrefetch = level !== Priority.playback && level !== Priority.abandoned;
+    if (!isPrefetch || this.#accepted === 0 || this.#variant?.dataSaver === true) return false;
+    return (this.#window?.end ?? Number.POSITIVE_INFINITY) - this.position <= RUN_ON;
   }
 
   /** More came than the disk, or where nothing is stored the slowest reader, has taken. */

@@ -55,6 +55,12 @@ export class Need {
     return this.refreshes + 1;
   }
 
+  /** True while a request is under way of which nothing has come yet. */
+  get awaitsAnswer(): boolean {
+    const last = this.#events.at(-1);
+    return last?.event === "window" && last.ms === undefined && last.firstByteMs === undefined;
+  }
+
   /** Tells those who watch what is done for this need; answers the event, to be filled in as it goes on. */
   tell<Event extends Untimed>(untimed: Event): Event & { readonly at: number } {
     const event = { at: this.now(), ...untimed };
