@@ -8,6 +8,7 @@ import { TrackCache } from "./cache/track-cache.ts";
 import { TrackIndex } from "./cache/track-index.ts";
 import { createGuardedConnector } from "./data-source/guarded-connector.ts";
 import type { TrackMeta } from "./cache/index-entry.ts";
+import { abortable } from "./data-source/aborting.ts";
 import { type Clock, systemClock } from "./data-source/clock.ts";
 import { type DataSource, MiB, type Quality, type TrackKey } from "./data-source/data-source.ts";
 import type { Resolution, Resolver } from "./data-source/resolution.ts";
@@ -337,7 +338,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     signal: AbortSignal | undefined,
     find: (until: AbortSignal) => Promise<readonly FoundTrack[]>,
   ): Promise<readonly FoundTrack[]> => {
-    const tracks = await find(signal === undefined ? gone.signal : AbortSignal.any([signal, gone.signal]));
+    const tracks = await abortable(find(signal ?? gone.signal), gone.signal);
     catalogue.hear(tracks);
     return tracks;
   };

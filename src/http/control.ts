@@ -169,8 +169,9 @@ function controlRoutes(site: ControlSite): Route[] {
     if (typeof from !== "string" || typeof source !== "string" || typeof id !== "string") {
       throw new AfterbayError("bad-request", "file, source and id are texts");
     }
-    const bytes = await site.importFile(from, { source, id }, goneSignal(response));
-    sendJson(response, 200, { key: trackKey(source, id), bytes });
+    const key = site.finder.canonical({ source, id });
+    const bytes = await site.importFile(from, key, goneSignal(response));
+    sendJson(response, 200, { key: trackKey(key.source, key.id), bytes });
   }
 
   return [

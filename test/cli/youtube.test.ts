@@ -78,6 +78,25 @@ it("the built program plays by the clients that its config file lists, and tells
   expect(all).not.toContain("videoplayback");
 });
 
+it("caches what a link to a playlist names, by the built program alone", async () => {
+  yt.video(ID, { formats: [{ itag: 251, size: 70_000 }] });
+  yt.music.playlist("PLx", { songs: [{ id: ID }] });
+  const link = "https://music.youtube.com/playlist?list=PLx";
+  const child = spawn(process.execPath, [program, "prefetch", link, "--source", yt.spec(), "--json"], {
+    env: { PATH: process.env["PATH"], HOME: dir.path },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  children.push(child);
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const lines = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as object);
+  expect(lines.at(-2)).toMatchObject({ key: `youtube/${ID}`, state: "done", size: 70_000 });
+  expect([lines.at(-1), stderr]).toEqual([{ done: true, fetched: 1, failed: 0 }, ""]);
+  expect(yt.music.asked()).toEqual(["browse VLPLx"]);
+});
+
 it("ends within two seconds while YouTube does not answer", async () => {
   yt.video(ID, { formats: usualFormats(), clients: { "*": { hangs: true } } });
   const { child, exited, url } = await serve({ source: [`youtube?base=${yt.origin}`] });

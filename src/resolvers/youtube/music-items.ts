@@ -43,6 +43,8 @@ export function headerOf(answer: unknown): ListHeader {
 
 /** In searches, playlists and albums: columns of texts with links. */
 function trackOfRow(item: Fields, header: ListHeader): CatalogueTrack | undefined {
+  // Shown in grey: it does not play here, or not any more.
+  if (textAt(item, "musicItemRendererDisplayPolicy")?.endsWith("GREY_OUT") === true) return undefined;
   const columns = listAt(item, "flexColumns").map((column) =>
     runsOf(at(column, "musicResponsiveListItemFlexColumnRenderer", "text")),
   );

@@ -108,7 +108,7 @@ export class Music {
     const answer = await this.#request("/search", { query: words, params }, signal);
     if (firstOf(answer, "sectionListRenderer", "messageRenderer") === undefined) throw unreadable();
     return await this.#follow(
-      pageIn(answer, ["sectionListRenderer"]),
+      pageOf(firstOf(answer, "sectionListRenderer")),
       limit,
       { endpoint: "/search", repeats: false },
       signal,
@@ -122,28 +122,22 @@ export class Music {
     }
     const isAlbum = kind === "album";
     const answer = await this.#request("/browse", { browseId: isAlbum ? id : `VL${id}` }, signal);
-    // Beside a playlist's own shelf stands one of suggestions, as an album's is.
-    const shelves = isAlbum ? ["musicShelfRenderer", "musicPlaylistShelfRenderer"] : ["musicPlaylistShelfRenderer"];
     const header = isAlbum ? headerOf(answer) : {};
-    return await this.#follow(
-      pageIn(answer, shelves, header),
-      limit,
-      { endpoint: "/browse", header, repeats: true },
-      signal,
-    );
+    const first = pageOf(isAlbum ? firstOf(answer, ...SHELVES) : playlistShelf(answer), header);
+    return await this.#follow(first, limit, { endpoint: "/browse", header, repeats: true }, signal);
   }
 
   async #upNext(args: Fields, limit: number, signal: AbortSignal): Promise<CatalogueTrack[]> {
     const about = { enablePersistentPlaylistPanel: true, tunerSettingValue: "AUTOMIX_SETTING_NORMAL" };
     const answer = await this.#request("/next", { ...args, ...about }, signal);
-    const page = pageIn(answer, ["playlistPanelRenderer"]);
+    const page = pageOf(firstOf(answer, PANEL));
     if (page.tracks.length > 1) return await this.#follow(page, limit, UP_NEXT, signal);
     // The track alone, and where its radio is to be had.
     const radio = firstOf(firstOf(answer, "automixPreviewVideoRenderer"), "watchPlaylistEndpoint");
     const [playlistId, params] = [textAt(radio, "playlistId"), textAt(radio, "params")];
     if (playlistId === undefined) return [...page.tracks];
     const more = { ...args, playlistId, ...(params !== undefined && { params }), ...about };
-    const mixed = pageIn(await this.#request("/next", more, signal), ["playlistPanelRenderer"]);
+    const mixed = pageOf(firstOf(await this.#request("/next", more, signal), PANEL));
     return await this.#follow(mixed, limit, UP_NEXT, signal);
   }
 
@@ -158,7 +152,11 @@ export class Music {
     let { token } = first;
     while (token !== undefined && tracks.length < limit && seen.size + 1 < MAX_PAGES) {
       seen.add(token);
-      const page = pageIn(await this.#request(endpoint, { continuation: token }, signal), undefined, header);
+      const answer = await this.#request(endpoint, { continuation: token }, signal);
+      const page = pageOf(
+        CONTINUED.map((name) => at(answer, name)).find((part) => part !== undefined),
+        header,
+      );
       const more = page.tracks.filter(isNew);
       tracks.push(...more);
       // An end that leads back, or on and on to nothing.
@@ -196,12 +194,26 @@ const NOTHING = {
   mix: "YouTube has no such mix, or only for a login, which Afterbay does not have",
 } as const;
 
-/** The part of an answer that lists tracks (without names: of a continuation), and where it goes on. */
-function pageIn(answer: unknown, names: readonly string[] | undefined, header?: ListHeader): Page {
-  const part =
-    names === undefined
-      ? (at(answer, "continuationContents") ?? at(answer, "onResponseReceivedActions"))
-      : firstOf(answer, ...names);
+const PANEL = "playlistPanelRenderer";
+const SHELVES = ["musicShelfRenderer", "musicPlaylistShelfRenderer"];
+/** Where the pages behind the first one are. */
+const CONTINUED = [
+  "continuationContents",
+  "onResponseReceivedActions",
+  "onResponseReceivedCommands",
+  "onResponseReceivedEndpoints",
+];
+
+/** A playlist's own rows; beside them stand others under a title, of what would fit in. */
+function playlistShelf(answer: unknown): Fields | undefined {
+  const shelf = firstOf(answer, "musicPlaylistShelfRenderer");
+  if (shelf !== undefined) return shelf;
+  for (const [, other] of walk(answer, ["musicShelfRenderer"])) if (!("title" in other)) return other;
+  return undefined;
+}
+
+/** The tracks in a part of an answer, and where it goes on. */
+function pageOf(part: unknown, header?: ListHeader): Page {
   return { tracks: tracksIn(part, header), token: tokenIn(part) };
 }
 

@@ -6,8 +6,8 @@ export interface FakeSong {
   readonly album?: string;
   /** As it is written: `3:45`. */
   readonly length?: string;
-  /** It was taken away: a row without an id. */
-  readonly gone?: boolean;
+  /** It was taken away: a row without an id; or it is shown in grey. */
+  readonly gone?: boolean | "grey";
 }
 
 /** A playlist, an album or a radio. */
@@ -21,6 +21,8 @@ export interface FakeList {
   readonly continuations?: "old" | "new";
   /** Every page leads back to the first one. */
   readonly circular?: boolean;
+  /** A playlist whose rows stand in a shelf as an album's do. */
+  readonly plainShelf?: boolean;
 }
 
 interface Run {
@@ -77,11 +79,14 @@ function row(song: FakeSong, kind: "found" | "listed" | "album"): object {
   const play = { musicPlayButtonRenderer: { playNavigationEndpoint: { watchEndpoint: { videoId: song.id } } } };
   // Menus hold tokens of their own, and other tracks' ids.
   const menu = { menuRenderer: { items: [{ continuationCommand: { token: "MENU" }, videoId: "menuvideoid" }] } };
-  if (gone) {
+  if (gone === true) {
     return { musicResponsiveListItemRenderer: { flexColumns: [flex([{ text: "Song deleted" }])], menu } };
   }
   return {
     musicResponsiveListItemRenderer: {
+      ...(gone === "grey" && {
+        musicItemRendererDisplayPolicy: "MUSIC_ITEM_RENDERER_DISPLAY_POLICY_GREY_OUT",
+      }),
       ...(kind !== "album" && { thumbnail: { musicThumbnailRenderer: { thumbnail: thumbnails(song.id) } } }),
       overlay: { musicItemThumbnailOverlayRenderer: { content: play } },
       flexColumns: columns.map(flex),
@@ -178,8 +183,8 @@ export function playlistAnswer(list: FakeList, token: string): object {
   );
   // What would fit in: no part of the list.
   const suggestions = { title: { runs: [{ text: "Suggestions" }] }, contents: [row({ id: "suggested_1" }, "listed")] };
-  const sections = [...(list.songs.length === 0 ? [] : [{ musicPlaylistShelfRenderer: shelf }])];
-  return browsePage(list, [...sections, { musicShelfRenderer: suggestions }]);
+  const own = list.plainShelf === true ? { musicShelfRenderer: shelf } : { musicPlaylistShelfRenderer: shelf };
+  return browsePage(list, [{ musicShelfRenderer: suggestions }, ...(list.songs.length === 0 ? [] : [own])]);
 }
 
 export function albumAnswer(list: FakeList, token: string): object {

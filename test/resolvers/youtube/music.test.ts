@@ -111,8 +111,13 @@ describe("lists", () => {
     "follows a playlist through its pages, without what is suggested (%s)",
     async (how) => {
       const world = await startWorld();
-      const list = [...songs(100), { id: "gonegonegon", gone: true }, ...songs(149, 100)];
-      world.yt.music.playlist(PL, { songs: list, page: 100, continuations: how });
+      const list = [
+        ...songs(100),
+        { id: "gonegonegon", gone: true },
+        { id: "greygreygre", gone: "grey" as const },
+        ...songs(149, 100),
+      ];
+      world.yt.music.playlist(PL, { songs: list, page: 100, continuations: how, plainShelf: how === "old" });
       expect(idsOf(await expand(world, `playlist:${PL}`))).toEqual(ids(249));
       expect(world.yt.music.asked()).toHaveLength(3);
       // A link to it is the same list.
