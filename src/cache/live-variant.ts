@@ -398,11 +398,12 @@ export class LiveVariant {
     fill.urgency.level = level;
     fill.sequential = this.unnamed;
     for (const other of this.#fills) {
-      // What an ended one brought may still be on its way to the store.
-      if (other.ended && other.memoryStart > position) fill.bound = Math.min(fill.bound, other.memoryStart);
-      if (other.ended || other.sequential) continue;
-      if (other.position <= position) other.bound = Math.min(other.bound, position);
-      else fill.bound = Math.min(fill.bound, other.start.position);
+      // What another brought is stored, or in its memory on the way there. Where nothing is stored, what left its memory
+      // is missing again, and so is what it brought before.
+      if ((!other.sequential || other.ended) && other.memoryStart > position)
+        fill.bound = Math.min(fill.bound, other.memoryStart);
+      if (!other.ended && !other.sequential && other.position <= position)
+        other.bound = Math.min(other.bound, position);
     }
     this.#fills.add(fill);
     this.#unprovenEnd = undefined;

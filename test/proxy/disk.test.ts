@@ -22,6 +22,7 @@ import { assertBytes } from "../helpers/assert-bytes.ts";
 import { request } from "../helpers/http-client.ts";
 import { HurriedClock } from "../helpers/hurried-clock.ts";
 import { eventually, openFiles, tmpDir, type TmpDir } from "../helpers/process.ts";
+import { seeded } from "../helpers/random.ts";
 import { type Rig, type RigOptions, startRig } from "../helpers/rig.ts";
 
 const MiB = 1024 ** 2;
@@ -169,6 +170,28 @@ describe("D1: a disk that refuses writes", () => {
     } finally {
       await rig.close();
       unmount();
+    }
+  });
+
+  test("D1: several players in a song that is not kept: each plays on, wherever the others have been", async () => {
+    await start();
+    try {
+      await rm(tracks(), { recursive: true });
+      await writeFile(tracks(), "a file in the folder's place");
+      rig.up.script("song", [{ do: { pace: 3_000_000 } }]);
+      await play(0, 10);
+      const random = seeded(1);
+      const players: Promise<number>[] = [];
+      // Where others begin, where they have been already, and where they are.
+      for (let n = 0; n < 10; n += 1) {
+        const from = Math.floor(random() * SIZE);
+        players.push(play(from, random() < 0.5 ? SIZE : Math.min(SIZE, from + 300_000)));
+        await delay(80);
+      }
+      await Promise.all(players);
+      expect(rig.up.maxLive("song")).toBeLessThanOrEqual(2);
+    } finally {
+      await rig.close();
     }
   });
 
