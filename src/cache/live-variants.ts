@@ -17,6 +17,8 @@ export interface LiveVariantsOptions {
   readonly onIdle: (variant: LiveVariant) => void;
   /** It is in use no more, or gone. */
   readonly onFree: () => void;
+  /** The disk refused to let files go. */
+  readonly onDeletionError: (error: unknown) => void;
 }
 
 /** A variant was in use if it was read within this time, ms. */
@@ -119,7 +121,7 @@ export class LiveVariants {
    * again waits for the old files to be gone. Answers false if they could not be deleted; they are known again then.
    */
   remove(stem: string): Promise<boolean> {
-    const { records, store, hooks } = this.#options;
+    const { records, store, onDeletionError } = this.#options;
     const entry = records.get(stem);
     const live = this.#live.get(stem);
     const loading = this.#loading.get(stem);
@@ -133,7 +135,7 @@ export class LiveVariants {
         removed();
         return true;
       } catch (error) {
-        hooks.onStorageError(error);
+        onDeletionError(error);
         const left = await store.files?.look(stem).catch(() => undefined);
         removed(left === undefined ? undefined : { disk: left.disk, bytes: left.hasMap });
         return false;
@@ -152,7 +154,7 @@ export class LiveVariants {
   async removeOrphan(stem: string, files: VariantFiles): Promise<void> {
     const removal = files.delete(stem);
     this.#removing(stem, removal);
-    await removal.catch((error: unknown) => this.#options.hooks.onStorageError(error));
+    await removal.catch((error: unknown) => this.#options.onDeletionError(error));
   }
 
   /** Ends readings and fills, writes what is in hand and frees handles. */

@@ -93,6 +93,8 @@ export class TrackCache {
       },
       onIdle: (variant) => onChanged?.(variant.name, "idle"),
       onFree: () => this.#evictor.check(),
+      // A full disk may refuse this as well: to make room then would be to try the same again, without end.
+      onDeletionError: (error) => this.#health.refused(error),
     });
     this.#parts = {
       records: this.#records,

@@ -1,7 +1,8 @@
 import { mkdir, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
+import { FileChunkStore } from "../../src/cache/file-store.ts";
 import { eventually } from "../helpers/process.ts";
 import { CacheWorld, keyOf } from "./world.ts";
 
@@ -101,6 +102,24 @@ test("what a disk refuses to take makes room, though it says that there is some"
   world.cache.onStorageError(Object.assign(new Error("EACCES"), { code: "EACCES" }));
   await world.idle();
   expect(gone()).toEqual(["a", "b"]);
+});
+
+test("a disk that is so full that it cannot even delete is left alone for a while", async () => {
+  await start("abc");
+  const full = Object.assign(new Error("ENOSPC"), { code: "ENOSPC" });
+  const deletion = vi.spyOn(FileChunkStore.prototype, "delete").mockRejectedValue(full);
+  try {
+    world.cache.onStorageError(full);
+    await eventually(() => expect(deletion).toHaveBeenCalled());
+    await world.idle();
+    expect(deletion.mock.calls.length).toBeLessThanOrEqual(3);
+  } finally {
+    deletion.mockRestore();
+  }
+  expect(gone()).toEqual([]);
+  world.cache.onStorageError(full);
+  await eventually(() => expect(gone()).toHaveLength(1));
+  await world.agree();
 });
 
 test("a cache that is sparing has no budget where more is stored already, and one where less is", async () => {
