@@ -139,6 +139,10 @@ class WindowSeries {
         if (!opened.ranged || this.#openEnded) return;
         const end = Math.min(this.#spec.end ?? Number.POSITIVE_INFINITY, this.#size ?? Number.POSITIVE_INFINITY);
         if (this.#position >= end) return;
+        // It was to have all. What goes on here has to overlap what is kept, as a resume does.
+        if (opened.variant === undefined) {
+          throw new AfterbayError("transient", "The answer ended early, and nothing names its bytes");
+        }
         if (this.#position === before) {
           throw new AfterbayError("transient", "The upstream answered a range with no bytes");
         }

@@ -228,6 +228,19 @@ describe("V7: bytes that differ per request, with no validator", () => {
     assertBytes(anew.body, rig.up.bytesOf("song", rig.up.requests("song").at(-1)?.version ?? "", 0, SIZE));
   });
 
+  test("an answer for all of it that ends early is gone on with like any other: by an overlap", async () => {
+    await start({ size: 100_000 });
+    rig.up.script("song", [{ times: 1, do: { vary: true, truncate: 40_000 } }, { do: { vary: true } }]);
+    const got = await rig.get("song");
+    expect([got.complete, got.body.length]).toEqual([false, 40_000]);
+    assertBytes(got.body, rig.up.bytesOf("song", rig.up.requests("song")[0]?.version ?? "", 0, 40_000));
+    rig.up.resource("agreeing", { size: 100_000 });
+    const vary = { from: 50_000, to: 60_000 };
+    rig.up.script("agreeing", [{ times: 1, do: { vary, truncate: 40_000 } }, { do: { vary } }]);
+    expect((await rig.get("agreeing")).complete).toBe(true);
+    expect(rig.up.requests("agreeing").map(({ start }) => start)).toEqual([0, 0]);
+  });
+
   function expected(version: number | string | undefined): Uint8Array {
     const whole = rig.up.bytesOf("song", 1, 0, SIZE).slice();
     whole.set(rig.up.bytesOf("song", version ?? "", 200_000, 300_000), 200_000);
