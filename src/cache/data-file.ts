@@ -16,7 +16,7 @@ export interface DataFileHooks {
   onShared(shared: boolean): void;
   /** What the file takes on disk, bytes: told at each opening after its length, and when the handle is closed. */
   onAllocated(bytes: number): void;
-  /** The file was made. */
+  /** The file was made, or at least its folder. */
   onCreated(): void;
   /** No handle keeps others from replacing the file from now on. */
   onClose(): void;
@@ -173,9 +173,13 @@ export class DataFile {
     for (let tries = 1; ; tries += 1) {
       try {
         await mkdir(dirname(this.#path), { recursive: true });
-        const handle = await openPatiently(this.#path, constants.O_RDWR | constants.O_CREAT);
-        await handle.close();
-        return this.#hooks.onCreated();
+        try {
+          const handle = await openPatiently(this.#path, constants.O_RDWR | constants.O_CREAT);
+          return await handle.close();
+        } finally {
+          // The folder takes space also where the file is refused.
+          this.#hooks.onCreated();
+        }
       } catch (error) {
         if (!hasCode(error, "ENOENT") || tries === CREATE_TRIES) throw error;
       }

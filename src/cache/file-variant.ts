@@ -15,7 +15,7 @@ const MAP_DELAY_MS = 80;
 
 interface FileVariantOptions {
   readonly clock: Clock;
-  /** Told when the data file was made. */
+  /** Told when the data file was made, or at least its folder. */
   readonly onCreated: () => void;
 }
 

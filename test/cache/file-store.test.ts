@@ -1,6 +1,20 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, openSync } from "node:fs";
-import { appendFile, chmod, open, readFile, rename, rm, stat, truncate, unlink, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  chmod,
+  mkdir,
+  open,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { StoredVariant } from "../../src/cache/chunk-store.ts";
@@ -9,7 +23,7 @@ import { stemOf, variantPath } from "../../src/cache/variant-paths.ts";
 import { CHUNK_SIZE } from "../../src/data-source/data-source.ts";
 import { assertBytes } from "../helpers/assert-bytes.ts";
 import { describeChunkStoreContract, read, store } from "../helpers/chunk-store-contract.ts";
-import { openFiles, tmpDir, type TmpDir } from "../helpers/process.ts";
+import { eventually, openFiles, tmpDir, type TmpDir } from "../helpers/process.ts";
 
 const NAME = { source: "s", id: "song", variant: "1" };
 const PIECE = 64 * 1024;
@@ -395,4 +409,13 @@ describe("the map", () => {
     expect(bytes).toBe(CHUNK_SIZE);
     expect((await stat(`${path}.map`)).size).toBeLessThan(10_000);
   });
+});
+
+it("a folder that was made counts, also where no file could be made in it", async () => {
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true });
+  await symlink(join(dir.path, "gone", "file"), `${path}.data`);
+  await expect(store(stored, content, 0, PIECE)).rejects.toThrow("ENOENT");
+  const { blocks } = await stat(folder);
+  await eventually(() => expect(files.files.overhead.bytes).toBe(512 * blocks));
 });
