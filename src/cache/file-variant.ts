@@ -99,6 +99,7 @@ export class FileVariant extends PieceTable implements StoredVariant {
       const covers = piece.start <= start && piece.end >= end;
       // A range of several pieces comes here once for each; complete tracks, the only ones exported, have none.
       piece.checked = !(this.#shared && covers);
+      this.#mergeChunk(index);
       if (covers) return bytes.subarray(start - piece.start, end - piece.start);
     }
   }
@@ -113,9 +114,8 @@ export class FileVariant extends PieceTable implements StoredVariant {
 
   async verify(): Promise<number> {
     let bad = 0;
-    for (const piece of [...this.pieces]) {
-      piece.checked = false;
-      const { start, end } = piece;
+    for (const piece of this.pieces) piece.checked = false;
+    for (const { start, end } of [...this.pieces]) {
       const bytes = await this.readChunk(chunkOf(start), start % CHUNK_SIZE, (start % CHUNK_SIZE) + end - start);
       if (bytes === undefined) bad += end - start;
     }
@@ -198,6 +198,8 @@ export class FileVariant extends PieceTable implements StoredVariant {
 
   #mergeChunk(index: number): void {
     const { start, end } = chunkSpan(index, this.#size);
+    // One that turned out bad later would take the others with it.
+    if (this.within(start, end).some(({ checked }) => !checked)) return;
     const merged = this.merge(start, end);
     if (merged !== undefined) this.#append(recordOf(merged));
   }

@@ -219,6 +219,8 @@ describe("what others do to open files", () => {
 
   it("a folder deleted while handles are open: what was there can be read on, and later writes are kept", async () => {
     expect(await chunks()).toEqual([true, true, true]);
+    // However slow the machine is: no timer finds out in between.
+    await stored.flush();
     await rm(dir.path, { recursive: true });
     expect(await chunks()).toEqual([true, true, true]);
     const next = Buffer.from(randomBytes(CHUNK_SIZE));
@@ -418,4 +420,17 @@ it("a folder that was made counts, also where no file could be made in it", asyn
   await expect(store(stored, content, 0, PIECE)).rejects.toThrow("ENOENT");
   const { blocks } = await stat(folder);
   await eventually(() => expect(files.files.overhead.bytes).toBe(512 * blocks));
+});
+
+it("a piece that went bad takes no good one with it when its chunk becomes whole", async () => {
+  await store(stored, content, 4 * PIECE, 8 * PIECE);
+  await reopened();
+  await flip(`${path}.data`, 5 * PIECE);
+  await store(stored, content, 0, 4 * PIECE);
+  expect(await stored.readChunk(0, 5 * PIECE, 6 * PIECE)).toBeUndefined();
+  expect(stored.missing(0, CHUNK_SIZE)).toEqual([{ start: 5 * PIECE, end: 6 * PIECE }]);
+  await store(stored, content, 5 * PIECE, 6 * PIECE);
+  expect(await chunks()).toEqual([true, false, false]);
+  await reopened();
+  expect((await mapLines()).at(-1)).toMatch(/ 0 524288 /);
 });
