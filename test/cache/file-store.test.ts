@@ -288,7 +288,6 @@ describe("what others do to open files", () => {
   it("a map that cannot be read or written stops nobody from playing", async () => {
     await stored.release();
     await rename(`${path}.map`, `${path}.kept`);
-    const { mkdir } = await import("node:fs/promises");
     await mkdir(`${path}.map`);
     await reopened();
     expect(stored.bytes).toBe(0);

@@ -238,7 +238,7 @@ describe("V7: bytes that differ per request, with no validator", () => {
     const vary = { from: 50_000, to: 60_000 };
     rig.up.script("agreeing", [{ times: 1, do: { vary, truncate: 40_000 } }, { do: { vary } }]);
     expect((await rig.get("agreeing")).complete).toBe(true);
-    expect(rig.up.requests("agreeing").map(({ start }) => start)).toEqual([0, 0]);
+    expect(rig.up.requests("agreeing").map((one) => one.start)).toEqual([0, 0]);
   });
 
   function expected(version: number | string | undefined): Uint8Array {
