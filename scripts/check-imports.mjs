@@ -25,10 +25,11 @@ const mayImport = {
   // Side by side: what one needs of the other, proxy hands it.
   http: [...middle, "sessions", "redact"],
   prefetch: middle,
+  artwork: middle,
   pipeline: high,
   events: [...middle, "sessions", "http"],
   telemetry: [...middle, "sessions", "http", "events"],
-  proxy: [...high, "pipeline", "resolvers", "events", "telemetry"],
+  proxy: [...high, "artwork", "pipeline", "resolvers", "events", "telemetry"],
   library: [...high, "proxy", "resolvers", "events", "sizes", "data-directory", "version"],
   player: [...high, "pipeline", "proxy", "events"],
   index: [...high, "pipeline", "proxy", "resolvers", "events", "library"],

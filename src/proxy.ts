@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { Agent } from "undici";
+import { Covers } from "./artwork/covers.ts";
 import { claimCacheDir, type OnConnection } from "./cache/cache-dir.ts";
 import { FileChunkStore } from "./cache/file-store.ts";
 import { openImportable } from "./cache/import-file.ts";
-import { TrackCache } from "./cache/track-cache.ts";
+import { TrackCache, type TrackChange } from "./cache/track-cache.ts";
 import { TrackIndex } from "./cache/track-index.ts";
 import { createGuardedConnector } from "./data-source/guarded-connector.ts";
 import type { TrackMeta } from "./cache/index-entry.ts";
@@ -232,6 +233,8 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
         else log.info({ source: key }, "This source is asked again");
       },
     });
+  // Until there is someone to be told.
+  let onTrackChanged = (_key: TrackKey, _change: TrackChange): void => {};
   const cache: TrackCache = new TrackCache({
     store: new FileChunkStore(dir.root, clock),
     index: new TrackIndex(join(dir.root, "index.log"), (error) => cache.onStorageError(error), clock),
@@ -245,6 +248,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     isWished: (key) => offline.isWished(key),
     onChanged(key, change, bytes = 0) {
       offline.onTrackChanged(key, change);
+      onTrackChanged(key, change);
       if (change === "stored") telemetry.totals.of(key.source).storedBytes += bytes;
       events.emit("track", { key: trackKey(key.source, key.id), change });
     },
@@ -283,6 +287,16 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     resolvers,
     isPinned: (key) => offline.isPinned(key),
   });
+  const covers = new Covers({
+    cache,
+    dispatcher: agent,
+    scheduler: shared.scheduler,
+    clock,
+    addressOf: (key) => catalogue.artworkAddress(key),
+    localOf: (source) => locals.get(source),
+    ...(options.background === undefined ? {} : { background: options.background }),
+  });
+  onTrackChanged = (key, change) => covers.onTrackChanged(key, change);
   const serve = (request: IncomingMessage, response: ServerResponse, want: StreamWant): Promise<void> =>
     stream(request, response, quality === undefined ? want : { quality, ...want });
 
@@ -297,6 +311,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     finder,
     listTurns: new ListTurns(),
     offline,
+    artwork: covers,
     defaultSource: first.key,
     recorder: telemetry.recorder,
     events: telemetry.stream,
@@ -349,6 +364,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     await Promise.all(servers.map((server) => server.close()));
     await control.close();
     offline.close();
+    await covers.close();
     await cache.close();
     await agent.destroy();
     for (const { resolver } of sources) await resolver.close?.();

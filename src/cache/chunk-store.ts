@@ -1,3 +1,4 @@
+import type { ArtworkFiles } from "./artwork-files.ts";
 import type { Span } from "./piece-table.ts";
 import type { VariantFiles } from "./variant-files.ts";
 
@@ -22,6 +23,8 @@ export interface StoredVariant {
    * while it is written. Undefined before that is known.
    */
   readonly disk: number | undefined;
+  /** What belongs to it and is written by others has changed: {@link disk} counts that anew. */
+  recount(): void;
   /** True if chunk `index` of a resource of `size` bytes is whole. */
   hasChunk(index: number, size: number): boolean;
   hasAllChunks(size: number): boolean;
@@ -67,6 +70,8 @@ export interface ChunkStore {
   delete(name: VariantName): Promise<void>;
   /** The file that holds the variant's bytes at their own offsets, where the store keeps files. */
   pathOf?(name: VariantName): string;
+  /** The covers of variants, where the store keeps files. */
+  readonly artwork?: ArtworkFiles;
   /** What is there, whether anyone remembers it or not, where the store keeps files. */
   readonly files?: VariantFiles;
 }

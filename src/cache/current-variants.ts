@@ -8,14 +8,13 @@ import type { VariantName } from "./chunk-store.ts";
 import { stemOf } from "./variant-paths.ts";
 import { COPY_MARK, type LiveVariant, type VariantFacts } from "./live-variant.ts";
 import type { LiveVariants } from "./live-variants.ts";
-import type { IndexEntry, TrackMeta } from "./index-entry.ts";
+import type { IndexEntry } from "./index-entry.ts";
+import { metaOf } from "./track-meta.ts";
 import type { VariantRecords } from "./variant-records.ts";
 import type { Want } from "./open-track.ts";
 
 /** A variant stays current this long after its last reader, ms. */
 const CURRENT_MS = 10 * 60_000;
-const META_FIELDS = ["title", "artist", "album", "durationMs", "artwork", "loudnessDb"] as const;
-
 /** Which variant of a track is the current one, and until when. */
 export class CurrentVariants {
   readonly #records: VariantRecords;
@@ -58,6 +57,7 @@ export class CurrentVariants {
       const entry = this.#records.get(stem);
       if (entry === undefined) this.#records.add(stem, { ...name, facts, meta });
       else if (entry.facts.upstreamName === undefined) this.#records.learn(stem, { facts, meta });
+      else this.#records.describe(stem, meta);
       this.#records.setCurrent(want, stem);
       const known = this.#records.get(stem)?.facts ?? facts;
       const variant = await (this.#live.known(stem) ?? this.#live.bringToLife(stem, name, known, want.quality));
@@ -102,10 +102,4 @@ function factsOf(opened: Opened): VariantFacts {
     ...(validator === undefined ? {} : { validator }),
     ...(contentType === undefined ? {} : { contentType }),
   };
-}
-
-function metaOf({ resolution }: Opened): TrackMeta {
-  return Object.fromEntries(
-    META_FIELDS.flatMap((field) => (resolution?.[field] === undefined ? [] : [[field, resolution[field]]])),
-  );
 }

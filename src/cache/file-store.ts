@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Clock, systemClock } from "../data-source/clock.ts";
+import { ArtworkFiles } from "./artwork-files.ts";
 import type { ChunkStore, StoredVariant, VariantName } from "./chunk-store.ts";
 import { FileVariant } from "./file-variant.ts";
 import { VariantFiles } from "./variant-files.ts";
@@ -10,6 +11,7 @@ import { folderOf, stemOf, variantPath } from "./variant-paths.ts";
  * (`.map`) that says which bytes are there. The format is described in `docs/on-disk-format.md`.
  */
 export class FileChunkStore implements ChunkStore {
+  readonly artwork: ArtworkFiles;
   readonly files: VariantFiles;
   readonly #root: string;
   readonly #clock: Clock;
@@ -18,6 +20,7 @@ export class FileChunkStore implements ChunkStore {
   constructor(root: string, clock: Clock = systemClock) {
     this.#root = root;
     this.#clock = clock;
+    this.artwork = new ArtworkFiles(root);
     this.files = new VariantFiles(root);
   }
 

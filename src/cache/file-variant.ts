@@ -1,3 +1,4 @@
+import { lstatSync } from "node:fs";
 import type { Clock } from "../data-source/clock.ts";
 import { CHUNK_SIZE } from "../data-source/data-source.ts";
 import { blocksAdded, roundedUp } from "./blocks.ts";
@@ -32,6 +33,9 @@ export class FileVariant extends PieceTable implements StoredVariant {
   #shared = false;
   /** What the data file takes on disk: as it was last looked at, and what was written since. Undefined before the first look. */
   #allocated: number | undefined;
+  /** What its cover takes, bytes. */
+  #artwork = 0;
+  readonly #artworkPath: string;
   readonly #clock: Clock;
   /** What is in the map and could not be read: it takes its space, though it is missing for now. */
   readonly #unreadable = new PieceTable();
@@ -44,6 +48,7 @@ export class FileVariant extends PieceTable implements StoredVariant {
     super();
     this.#clock = clock;
     this.#title = titleOf(name);
+    this.#artworkPath = `${path}.art`;
     this.#data = new DataFile(`${path}.data`, {
       onLength: (length) => this.#onLength(length),
       onShared: (shared) => {
@@ -52,6 +57,7 @@ export class FileVariant extends PieceTable implements StoredVariant {
       onAllocated: (bytes) => {
         // Some file systems give out blocks only when they write to the disk, seconds later.
         this.#allocated = Math.max(bytes, this.bytes);
+        this.recount();
       },
       onCreated,
       // Anything may be done to it until it is opened again.
@@ -79,7 +85,11 @@ export class FileVariant extends PieceTable implements StoredVariant {
   }
 
   get disk(): number | undefined {
-    return this.#allocated === undefined ? undefined : this.#allocated + roundedUp(this.#map.length);
+    return this.#allocated === undefined ? undefined : this.#allocated + roundedUp(this.#map.length) + this.#artwork;
+  }
+
+  recount(): void {
+    this.#artwork = (lstatSync(this.#artworkPath, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
   }
 
   async readChunk(index: number, from: number, to: number, into?: Uint8Array): Promise<Uint8Array | undefined> {
@@ -229,6 +239,7 @@ export class FileVariant extends PieceTable implements StoredVariant {
     this.removeWithin(0, Number.POSITIVE_INFINITY);
     this.#unreadable.removeWithin(0, Number.POSITIVE_INFINITY);
     this.#allocated = 0;
+    this.#artwork = 0;
     this.#map.renew();
     return this.#data.abandon();
   }

@@ -40,6 +40,8 @@ export interface LiveVariantHooks {
   onLost(variant: LiveVariant, error: AfterbayError): void;
   /** Facts changed, or it became complete. */
   onChanged(variant: LiveVariant): void;
+  /** The resolver was asked again: what it says of the track may have changed. */
+  onDescribed(variant: LiveVariant, opened: Opened): void;
   /** Nobody reads or fills it any more. */
   onIdle(variant: LiveVariant): void;
   /** False while the disk refuses writes. */
@@ -473,6 +475,7 @@ export class LiveVariant {
       this.#hooks.onChanged(this);
     }
     if (opened.size !== undefined && this.size === undefined) this.learnSize(opened.size);
+    this.#hooks.onDescribed(this, opened);
   }
 
   #expectation(): Expectation {

@@ -12,7 +12,10 @@ export interface LiveVariantsOptions {
   readonly upstream: DataSource;
   readonly clock: Clock;
   readonly dataSaver: boolean;
-  readonly hooks: Pick<LiveVariantHooks, "isStoring" | "onStored" | "onStorageError" | "onLost" | "onChanged">;
+  readonly hooks: Pick<
+    LiveVariantHooks,
+    "isStoring" | "onStored" | "onStorageError" | "onLost" | "onChanged" | "onDescribed"
+  >;
   /** Its last reader has left. */
   readonly onIdle: (variant: LiveVariant) => void;
   /** It is in use no more, or gone. */
@@ -127,10 +130,12 @@ export class LiveVariants {
     const loading = this.#loading.get(stem);
     this.#live.delete(stem);
     const removed = records.remove(stem);
+    const heir = entry === undefined ? undefined : records.ofTrack(entry)[0]?.[0];
     const removal = (async () => {
       await loading?.catch(() => {});
       await live?.stored.close();
       try {
+        if (heir !== undefined) await this.#handOn(stem, heir);
         if (entry !== undefined) await store.delete(nameOf(entry));
         removed();
         return true;
@@ -175,6 +180,24 @@ export class LiveVariants {
       records.occupy(variant);
     }
     await Promise.all(this.#unwatched);
+  }
+
+  /** Looks again at what a variant takes on disk, after others wrote something that belongs to it. */
+  async recount(stem: string): Promise<void> {
+    const { records, store } = this.#options;
+    const live = this.#live.get(stem);
+    if (live?.stored.disk !== undefined) {
+      live.stored.recount();
+      records.occupy(live);
+      return;
+    }
+    const found = await store.files?.look(stem);
+    if (found !== undefined) records.occupyIdle(stem, found.disk);
+  }
+
+  /** What belongs to a track stays with the variant of it that is left. */
+  async #handOn(stem: string, heir: string): Promise<void> {
+    if ((await this.#options.store.artwork?.handOn(stem, heir)) === true) await this.recount(heir);
   }
 
   #removing(stem: string, removal: Promise<unknown>): void {

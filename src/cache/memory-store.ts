@@ -43,6 +43,8 @@ class MemoryVariant extends PieceTable implements StoredVariant {
     return this.bytes;
   }
 
+  recount(): void {}
+
   async verify(): Promise<number> {
     return 0;
   }

@@ -88,8 +88,8 @@ export class Survey {
   /** Files that are there. */
   async #judge(files: VariantFiles, found: FoundFiles): Promise<void> {
     const { index, live } = this.#options;
-    const { stem, disk, hasData, hasMap, hasNewMap } = found;
-    if (hasNewMap && live.isFree(stem)) {
+    const { stem, disk, hasData, hasMap, hasNew } = found;
+    if (hasNew && live.isFree(stem)) {
       await files.tidy(stem);
       return await this.#judge(files, await files.look(stem));
     }

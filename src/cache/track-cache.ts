@@ -16,6 +16,8 @@ import { Openings } from "./openings.ts";
 import { StorageHealth, type StorageLog } from "./storage-health.ts";
 import { Survey } from "./survey.ts";
 import { describe, type StoredTrack } from "./stored-track.ts";
+import { type ArtworkParts, keepArtwork, readArtwork } from "./track-artwork.ts";
+import { metaOf } from "./track-meta.ts";
 import type { TrackIndex } from "./track-index.ts";
 import { VariantRecords } from "./variant-records.ts";
 import { type OpenTrack, openTrack, type Want } from "./open-track.ts";
@@ -68,6 +70,7 @@ export class TrackCache {
   readonly #evictor: Evictor;
   readonly #survey: Survey;
   readonly #parts: CacheParts;
+  readonly #artwork: ArtworkParts | undefined;
   #closed = false;
 
   constructor(options: TrackCacheOptions) {
@@ -86,6 +89,7 @@ export class TrackCache {
         onStored: (variant, bytes) => this.#onStored(variant, bytes),
         onStorageError: (error) => this.onStorageError(error),
         onLost: (variant) => this.#records.lose(variant.stem),
+        onDescribed: ({ stem }, opened) => this.#records.describe(stem, metaOf(opened)),
         onChanged: (variant) => {
           this.#records.save(variant);
           if (variant.complete) onChanged?.(variant.name, "complete");
@@ -101,6 +105,8 @@ export class TrackCache {
       live: this.#live,
       onStored: (variant, bytes) => this.#onStored(variant, bytes),
     };
+    this.#artwork =
+      store.artwork === undefined ? undefined : { records: this.#records, live: this.#live, files: store.artwork };
     this.#current = new CurrentVariants(this.#records, this.#live, clock);
     this.#openings = new Openings({
       upstream,
@@ -221,6 +227,20 @@ export class TrackCache {
   /** The spans of a stored track, whether it is in use or not; none of one that has gone meanwhile. */
   async spans(track: StoredTrack): Promise<{ start: number; end: number }[]> {
     return (await this.#live.revive(stemOf(track)))?.stored.spans() ?? [];
+  }
+
+  /** The cover that is kept of a track. Never rejects. */
+  async artwork(key: TrackKey): Promise<Uint8Array | undefined> {
+    return this.#artwork === undefined ? undefined : await readArtwork(this.#artwork, key);
+  }
+
+  /** Keeps a cover with what is stored of a track; false if nothing is, or it cannot be written. Never rejects. */
+  async keepArtwork(key: TrackKey, picture: Uint8Array): Promise<boolean> {
+    if (this.#artwork === undefined || this.#closed || !this.#health.storing) return false;
+    // Without its cover a song still plays: what the disk refuses here, the next piece of music will tell.
+    const kept = await keepArtwork(this.#artwork, key, picture).catch(() => false);
+    if (kept) this.#evictor.onStored();
+    return kept;
   }
 
   /** The file that holds a track's bytes, where the store keeps files. */

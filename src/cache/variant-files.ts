@@ -14,15 +14,15 @@ export interface FoundFiles {
   readonly disk: number;
   readonly hasData: boolean;
   readonly hasMap: boolean;
-  /** A map that was being written anew when the process died. */
-  readonly hasNewMap: boolean;
+  /** A map or a cover that was being written when the process died. */
+  readonly hasNew: boolean;
   /** Epoch ms of the last change. */
   readonly changedAt: number;
 }
 
-const FILE = /^([0-9a-f]{32})\.(data|map|map\.new)$/;
+const FILE = /^([0-9a-f]{32})\.(data|map|map\.new|art|art\.new)$/;
 /** In the order in which they are deleted: data without a map is nothing, a map without data would be wrong. */
-const ENDINGS = ["map", "map.new", "data"] as const;
+const ENDINGS = ["map", "map.new", "data", "art", "art.new"] as const;
 
 /** The files of all variants: what is there, and what it takes on disk. Files of other names are never touched. */
 export class VariantFiles {
@@ -55,9 +55,10 @@ export class VariantFiles {
   /** Looks at the files of one variant, which may be gone. Rejects if that cannot be told. */
   async look(stem: string): Promise<FoundFiles> {
     const path = variantPath(this.#root, stem);
-    const found = new Map<string, Stats | undefined>();
-    for (const ending of ENDINGS) found.set(ending, await lstat(`${path}.${ending}`).catch(unlessMissing));
-    return foundFiles(stem, found);
+    const found = ENDINGS.map(
+      async (ending) => [ending, await lstat(`${path}.${ending}`).catch(unlessMissing)] as const,
+    );
+    return foundFiles(stem, new Map(await Promise.all(found)));
   }
 
   /** Whose bytes they are, as their map says; undefined if it does not, or is another's. Rejects if it cannot be read. */
@@ -83,9 +84,10 @@ export class VariantFiles {
     }
   }
 
-  /** Deletes what is left of a map that was being written anew. */
+  /** Deletes what is left of a map or a cover that was being written. */
   async tidy(stem: string): Promise<void> {
-    await unlink(`${variantPath(this.#root, stem)}.map.new`).catch(unlessMissing);
+    const path = variantPath(this.#root, stem);
+    for (const ending of ["map.new", "art.new"]) await unlink(`${path}.${ending}`).catch(unlessMissing);
   }
 
   /** Deletes the files of a variant that nobody uses, and their folder with the last of them. */
@@ -119,7 +121,7 @@ function foundFiles(stem: string, found: ReadonlyMap<string, Stats | undefined>)
     disk: all.reduce((sum, stats) => sum + (stats?.blocks ?? 0) * 512, 0),
     hasData: files.has("data"),
     hasMap: files.has("map"),
-    hasNewMap: files.has("map.new"),
+    hasNew: files.has("map.new") || files.has("art.new"),
     changedAt: all.reduce((last, stats) => Math.max(last, stats?.mtimeMs ?? 0), 0),
   };
 }

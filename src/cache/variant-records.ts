@@ -3,7 +3,7 @@ import type { Quality, TrackKey } from "../data-source/data-source.ts";
 import type { ChunkStore } from "./chunk-store.ts";
 import type { LiveVariant } from "./live-variant.ts";
 import { nameOf } from "./stored-track.ts";
-import type { IndexEntry } from "./index-entry.ts";
+import type { IndexEntry, TrackMeta } from "./index-entry.ts";
 import type { TrackIndex } from "./track-index.ts";
 
 /** A track in one quality. */
@@ -68,6 +68,14 @@ export class VariantRecords {
     const entry = this.#index.get(stem);
     if (entry === undefined) return;
     this.#index.put(stem, { ...entry, facts: { ...facts, ...entry.facts }, ...(meta === undefined ? {} : { meta }) });
+  }
+
+  /** What the source says of a track now: what it does not say stays. */
+  describe(stem: string, meta: TrackMeta): void {
+    const entry = this.#index.get(stem);
+    if (entry === undefined) return;
+    const next = { ...entry.meta, ...meta };
+    if (JSON.stringify(next) !== JSON.stringify(entry.meta ?? {})) this.#index.put(stem, { ...entry, meta: next });
   }
 
   /** As {@link add}, but as good as doomed until it is {@link keep kept}: of what is half-made, nothing stays. */
@@ -153,6 +161,11 @@ export class VariantRecords {
   /** Brings up to date what a variant takes on disk. */
   occupy({ stem, stored: { disk } }: LiveVariant): void {
     if (disk !== undefined) this.#index.occupy(stem, disk);
+  }
+
+  /** Brings up to date what the files of one that does not live take on disk. */
+  occupyIdle(stem: string, disk: number): void {
+    this.#index.occupy(stem, disk);
   }
 
   /** Stored bytes came or went. The budget counts at once; the log learns of it later, or from the map after a crash. */

@@ -86,6 +86,15 @@ export interface FindRequest {
 export interface LocalFiles {
   /** Throws `not-found` for an unknown id, or the signal's reason. */
   open(id: string, options: { readonly signal: AbortSignal }): Promise<LocalFile>;
+  /** The cover; undefined without one. Throws `not-found` for an unknown id. Absent: there are none. */
+  artwork?(id: string): Promise<Artwork | undefined>;
+}
+
+/** A cover. */
+export interface Artwork {
+  /** One of image/jpeg, image/png, image/gif, image/webp: by the bytes, not by what others call them. */
+  readonly contentType: string;
+  readonly bytes: Uint8Array;
 }
 
 /** One version of a local track, open. */

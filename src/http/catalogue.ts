@@ -6,7 +6,7 @@ import { TimeSlice } from "../data-source/time-slice.ts";
 import type { CatalogueTrack, Resolver } from "../data-source/resolution.ts";
 import type { ApiTrack } from "./api-track.ts";
 import type { FoundTrack } from "./finder.ts";
-import { trackKey } from "./track-path.ts";
+import { artworkPath, trackKey } from "./track-path.ts";
 
 /** Tracks of which is kept what their source lists of them, or told of them when they were looked for. */
 const MAX_LEARNT = 5000;
@@ -85,7 +85,7 @@ export class Catalogue {
 
   /** What is known of a track at once: what its source said when it was resolved, or when it was last learnt. */
   facts(key: TrackKey): TrackMeta {
-    return { ...this.#learnt.get(trackKey(key.source, key.id)), ...this.#options.cache.find(key)?.meta };
+    return shown(key, { ...this.#learnt.get(trackKey(key.source, key.id)), ...this.#options.cache.find(key)?.meta });
   }
 
   /** What is known of these tracks, by their keys. Rejects where a source fails to list its tracks. */
@@ -105,9 +105,17 @@ export class Catalogue {
     for (const track of keys) {
       if (slice.isOver) await slice.pause();
       const key = trackKey(track.source, track.id);
-      found.set(key, { ...(found.get(key) ?? this.#learnt.get(key)), ...this.#options.cache.find(track)?.meta });
+      const known = found.get(key) ?? this.#learnt.get(key);
+      found.set(key, shown(track, { ...known, ...this.#options.cache.find(track)?.meta }));
     }
     return found;
+  }
+
+  /** Where the cover of a track is to be had: as its source said when it was resolved or found, else as it lists it. */
+  async artworkAddress(key: TrackKey): Promise<string | undefined> {
+    const stored = this.#options.cache.find(key)?.meta.artwork;
+    const told = stored ?? this.#learnt.get(trackKey(key.source, key.id))?.artwork;
+    return told ?? (await this.#listOf(key.source))?.find(({ id }) => id === key.id)?.artwork;
   }
 
   async #listOf(source: string): Promise<readonly CatalogueTrack[] | undefined> {
@@ -127,8 +135,10 @@ export class Catalogue {
       source,
       id,
       key: trackKey(source, id),
-      ...(listed === undefined ? this.#learnt.get(trackKey(source, id)) : listedMeta),
-      ...stored?.meta,
+      ...shown(
+        { source, id },
+        { ...(listed === undefined ? this.#learnt.get(trackKey(source, id)) : listedMeta), ...stored?.meta },
+      ),
       ...(stored === undefined ? {} : { variant: stored.variant }),
       ...(contentType === undefined ? {} : { contentType }),
       ...(size === undefined ? {} : { size }),
@@ -153,6 +163,11 @@ export class Catalogue {
 
 function byId(tracks: readonly CatalogueTrack[]): ReadonlyMap<string, CatalogueTrack> {
   return new Map(tracks.map((track) => [track.id, track]));
+}
+
+/** What is told of a track: of where its cover comes from, only that it has one. */
+function shown({ source, id }: TrackKey, { artwork, ...meta }: TrackMeta): TrackMeta {
+  return artwork === undefined ? meta : { ...meta, artwork: artworkPath(source, id) };
 }
 
 interface Stretch {

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { isIPv6 } from "node:net";
 import { isLoopback } from "../data-source/addresses.ts";
 import { AfterbayError } from "../errors.ts";
-import { splitTarget } from "./track-path.ts";
+import { isArtworkPath, splitTarget } from "./track-path.ts";
 
 /**
  * Who may come in. A server on localhost is reachable from every page that a browser on this machine shows, so each
@@ -88,7 +88,7 @@ export function createDoors(options: DoorOptions): Doors {
       return refuse("This Origin may not change anything; see --allow-origin");
     }
     if (isHeldOpen(path) && (caller === "foreign" || (caller === "own" && crossOriginFetch(headers)))) {
-      return refuse("Pages of other origins may not play or listen here; see --allow-origin");
+      return refuse("Pages of other origins may not play, listen or look here; see --allow-origin");
     }
     if (tokenHash !== undefined && !OPEN_PATHS.has(path) && !holdsToken(headers, query, tokenHash)) {
       return refuse("A token is needed");
@@ -180,7 +180,7 @@ function isHeldOpen(path: string): boolean {
 
 /** Each of these may cost a source a request. */
 function asksSources(path: string): boolean {
-  return path === "/api/search" || path.endsWith("/similar");
+  return path === "/api/search" || path.endsWith("/similar") || isArtworkPath(path);
 }
 
 /** Fetch standard, "CORS-preflight request". */

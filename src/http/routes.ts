@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { AfterbayError } from "../errors.ts";
 import type { ApiTrack } from "./api-track.ts";
+import { artwork } from "./artwork-route.ts";
 import { tokenCookie } from "./doors.ts";
 import { findRoutes } from "./find-routes.ts";
 import { readJson } from "./json-body.ts";
@@ -13,7 +14,7 @@ import { type Call, goneSignal, jsonPieces, type Route, send, sendJson, type Sit
 import { sendPieces } from "./send-pieces.ts";
 import { listSessions } from "./sessions-api.ts";
 import { wantedOf } from "./stream.ts";
-import { parseStreamPath } from "./track-path.ts";
+import { isArtworkPath, parseStreamPath } from "./track-path.ts";
 
 const TRACKS = "/api/tracks/";
 const PREFETCH = "/api/prefetch/";
@@ -32,6 +33,7 @@ export const publicRoutes: readonly Route[] = [
   { matches: is("/api/tracks"), methods: { GET: tracks } },
   ...findRoutes,
   { matches: (path) => path.startsWith(TRACKS) && path.endsWith("/pin"), methods: { PUT: pin, DELETE: unpin } },
+  { matches: isArtworkPath, methods: { GET: artwork } },
   { matches: (path) => path.startsWith(TRACKS), methods: { GET: track, DELETE: forget } },
   { matches: is("/api/sessions"), methods: { GET: sessions } },
   { matches: is("/api/events"), methods: { GET: events } },

@@ -97,6 +97,16 @@ export function trackPath(source: string, id: string): string {
   return `/stream/${trackKey(source, id)}`;
 }
 
+/** The path of a track's cover: `/api/tracks/source/id/artwork`. */
+export function artworkPath(source: string, id: string): string {
+  return `/api/tracks/${trackKey(source, id)}/artwork`;
+}
+
+/** True for `/api/tracks/{source}/{id}/artwork`. */
+export function isArtworkPath(path: string): boolean {
+  return /^\/api\/tracks\/[^/]+\/[^/]+\/artwork$/.test(path);
+}
+
 /** True for an id of 1 to 200 characters (code points) without control characters. */
 export function isTrackId(id: string): boolean {
   if (id === "" || UNFIT.test(id)) return false;

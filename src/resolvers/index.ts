@@ -103,7 +103,10 @@ async function openFolder(dir: string): Promise<Resolver> {
   const { createFolder } = await import("./folder/folder.ts");
   const folder = await createFolder(dir);
   return {
-    local: folder.local,
+    local: {
+      open: (id, about) => folder.local.open(id, about),
+      artwork: (id) => folder.artwork(id),
+    },
     list: () => folder.list(),
     close: () => folder.close(),
     async resolve(_id, { signal }) {

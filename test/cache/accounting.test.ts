@@ -51,6 +51,7 @@ for (const seed of [1, 2, 3]) {
       () => expect(world.import(`import ${below(3)}`, 1 + below(MiB), true)).rejects.toThrow(/changed|budget/),
       () => world.cache.evictTo(below(4 * MiB), { dryRun: false }),
       () => world.cache.verify(keyOf(some())),
+      () => world.cache.keepArtwork(keyOf(some()), Buffer.alloc(1 + below(50 * KiB), 1)),
       async () => {
         for (const key of world.cache.keys()) {
           const stored = world.cache.find(key);

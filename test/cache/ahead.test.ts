@@ -70,6 +70,7 @@ beforeEach(async () => {
       },
       onLost() {},
       onChanged() {},
+      onDescribed() {},
       onIdle() {},
     },
   });

@@ -58,6 +58,7 @@ beforeEach(async () => {
       },
       onLost() {},
       onChanged() {},
+      onDescribed() {},
       onIdle() {},
     },
   });

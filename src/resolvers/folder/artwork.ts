@@ -1,29 +1,16 @@
 import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { Artwork } from "../../data-source/resolution.ts";
 import { MiB } from "../../data-source/data-source.ts";
+import { imageType } from "../../data-source/image-type.ts";
 import { isUnchanged, openInside } from "./open-inside.ts";
 import { bytesOf, RAW, type RawPath } from "./raw-path.ts";
 import type { ScannedFile } from "./scan.ts";
 import { readPicture } from "./tags.ts";
 
-/** A cover. */
-export interface Artwork {
-  /** One of image/jpeg, image/png, image/gif, image/webp: by the bytes, not by what a tag calls them. */
-  readonly contentType: string;
-  readonly bytes: Uint8Array;
-}
-
 const MAX_BYTES = 10 * MiB;
 
 const BESIDE = /^(?:cover|folder|front)\.(?:jpe?g|png|webp|gif)$/i;
-
-/** How each type of image begins, in latin1; a dot is any byte. */
-const SIGNATURES: readonly (readonly [string, string])[] = [
-  ["\xff\xd8\xff", "image/jpeg"],
-  ["\x89PNG\r\n\x1a\n", "image/png"],
-  ["GIF8", "image/gif"],
-  ["RIFF....WEBP", "image/webp"],
-];
 
 /** The picture in a file, else the one beside it; undefined where there is none of at most 10 MiB that can be read. */
 export async function readArtwork(root: RawPath, file: ScannedFile, signal: AbortSignal): Promise<Artwork | undefined> {
@@ -73,12 +60,6 @@ async function readImage(root: RawPath, path: RawPath): Promise<Artwork | undefi
 }
 
 function asArtwork(bytes: Uint8Array): Artwork | undefined {
-  if (bytes.length > MAX_BYTES) return undefined;
-  const head = Buffer.from(bytes.subarray(0, 16)).toString("latin1");
-  const contentType = SIGNATURES.find(([signature]) => begins(head, signature))?.[1];
+  const contentType = bytes.length > MAX_BYTES ? undefined : imageType(bytes);
   return contentType === undefined ? undefined : { contentType, bytes };
-}
-
-function begins(head: string, signature: string): boolean {
-  return Array.from(signature).every((character, at) => character === "." || character === head[at]);
 }

@@ -8,7 +8,7 @@ import { Guard } from "./guard.ts";
 import { parseYtDlpOptions } from "./options.ts";
 import { canonicalId, pageOf } from "./page.ts";
 import { run } from "./run.ts";
-import { Slots } from "./slots.ts";
+import { Slots } from "../../data-source/slots.ts";
 
 export interface YtDlpLimits {
   /** Milliseconds for one run. Default 19,000. */
