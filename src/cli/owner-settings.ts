@@ -45,9 +45,11 @@ export async function ownerSettings(
   const read = await settingsReader(given, env, own);
   const options = proxySettings(read, env);
   const [namedSource] = fetches ? given(flags.sources.name) : [];
+  const named = namedSource === undefined ? undefined : await configuredSources(namedSource, given, env, own);
   return {
     options: {
       ...options,
+      ...(named !== undefined && { sources: named }),
       ...(!stores && { cacheSize: Number.MAX_SAFE_INTEGER }),
       background: fetches,
       sparing: read<number | undefined>({ ...flags.cacheSize, fallback: undefined }) === undefined,
@@ -58,4 +60,16 @@ export async function ownerSettings(
     ...(namedSource !== undefined && { namedSource }),
     read,
   };
+}
+
+/** The sources of the environment or the config file, where `name` is that of one of them, and no spec of its own. */
+async function configuredSources(
+  name: string,
+  given: Input["given"],
+  env: Environment,
+  own: readonly Flag<unknown>[],
+): Promise<readonly string[] | undefined> {
+  const read = await settingsReader((flag) => (flag === flags.sources.name ? [] : given(flag)), env, own);
+  const sources = read(flags.sources);
+  return sources.some((spec) => spec.startsWith(`${name}=`)) ? sources : undefined;
 }

@@ -126,8 +126,9 @@ export async function withOwner<T>(
 
 /** A source named on the command line cannot be given to a server that runs; it can be the one that ids belong to. */
 async function sourceOfIds({ namedSource }: OwnerSettings, { about, own }: Link): Promise<string> {
-  if (namedSource === undefined || own) return about.defaultSource;
+  if (namedSource === undefined) return about.defaultSource;
   if (about.sources.includes(namedSource)) return namedSource;
+  if (own) return about.defaultSource;
   const key = await sourceKeyOf(namedSource);
   if (about.sources.includes(key)) return key;
   throw new Failure(

@@ -144,7 +144,7 @@ export class Catalogue {
       ...(size === undefined ? {} : { size }),
       cachedBytes: stored?.bytes ?? 0,
       // A local file needs no network.
-      complete: stored?.complete ?? this.#options.resolvers.get(source)?.local !== undefined,
+      complete: stored?.complete ?? (listed !== undefined && this.#options.resolvers.get(source)?.local !== undefined),
       pinned: this.#options.isPinned({ source, id }),
       chunkSize: CHUNK_SIZE,
       ...(withMap && size !== undefined ? await this.#map(stored, size) : { chunks: "", spans: [] }),

@@ -77,7 +77,7 @@ export function parseTrackKey(key: string): StreamPath {
 }
 
 /** A link as it is: its slashes, and what is percent-encoded in it, are its own. It may stand behind a word, `playlist:`. */
-const LINK = /^(?:([a-z][a-z0-9-]*)\/)?((?:[a-z]+:)?https?:\/\/.+)$/is;
+const LINK = /^(?:([a-z][a-z0-9-]*)\/)?((?:[a-z]+:)?[Hh][Tt]{2}[Pp][Ss]?:\/\/.+)$/s;
 
 /** Reads a link, or `source/` and a link. Undefined for anything else; throws `bad-request` for one that can be no id. */
 export function parseLink(text: string): StreamPath | undefined {

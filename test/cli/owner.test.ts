@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -13,11 +13,11 @@ import { fakeOwner } from "./fake-owner.ts";
 const { world, owner, begin, finished } = cacheWorld();
 
 /** Becomes the owner, as a proxy in this process would. */
-function becoming() {
+function becoming(about: object = {}) {
   const closed: string[] = [];
   const createOwner: CreateOwner = async ({ cacheDir }) => {
     const tracks = [{ key: "demo/x", size: MB, cachedBytes: 0 }];
-    const fake = await fakeOwner(cacheDir, { tracks, about: { url: null, pid: process.pid } });
+    const fake = await fakeOwner(cacheDir, { tracks, about: { url: null, pid: process.pid, ...about } });
     return {
       socketPath: fake.socketPath,
       async close() {
@@ -61,6 +61,18 @@ describe("a command where nobody owns the cache directory", () => {
       stdout: "",
       stderr: "afterbay: Cannot write to the cache directory /x (EACCES)\n",
     });
+  });
+
+  it("with the sources of the config file, where the one that is named is one of them", async () => {
+    const { createOwner } = becoming({ sources: ["a", "music"], defaultSource: "a" });
+    const file = join(world.directory, "config.json");
+    writeFileSync(file, JSON.stringify({ source: ["a=folder:/x", "music=youtube"] }));
+    const named = ["search", "x", "--config", file, "--source"];
+    expect((await finished([...named, "music"], { createOwner })).owned[0]?.sources).toEqual([
+      "a=folder:/x",
+      "music=youtube",
+    ]);
+    expect((await finished([...named, "demo"], { createOwner })).owned[0]?.sources).toEqual(["demo"]);
   });
 
   it("asks the owner that was faster", async () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { isAfterbayError } from "../../src/errors.ts";
 import {
   isTrackId,
+  parseLink,
   parseStreamPath,
   parseTrackKey,
   parseTrackPath,
@@ -20,6 +21,29 @@ const badRequest = (read: () => unknown): void => {
   }
   expect.unreachable("nothing was thrown");
 };
+
+describe("links as they are", () => {
+  it.each([
+    ["https://youtu.be/x?a=%2F", { source: undefined, id: "https://youtu.be/x?a=%2F" }],
+    ["HTTP://x", { source: undefined, id: "HTTP://x" }],
+    ["music/https://youtu.be/x", { source: "music", id: "https://youtu.be/x" }],
+    ["music/playlist:https://x/y", { source: "music", id: "playlist:https://x/y" }],
+    ["Music/https://youtu.be/x", undefined],
+    ["a/b/https://youtu.be/x", undefined],
+    ["https:/x", undefined],
+    ["ftp://x/y", undefined],
+    ["id", undefined],
+  ])("%s", (text, expected) => {
+    expect(parseLink(text)).toEqual(expected);
+  });
+
+  it("are no longer than ids, and in one line", () => {
+    expect(parseLink(`https://x/${"y".repeat(190)}`)?.id).toHaveLength(200);
+    for (const text of [`https://x/${"y".repeat(191)}`, "https://x/\n"]) {
+      expect(() => parseLink(text)).toThrow(expect.objectContaining({ code: "bad-request" }));
+    }
+  });
+});
 
 describe("splitTarget", () => {
   it.each([
