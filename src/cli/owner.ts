@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { ConfigError } from "../errors.ts";
 import type { About } from "./control/answers.ts";
 import { type Ask, ask, Gone, readJson, readLines } from "./control/client.ts";
 import { type Link, openLink } from "./control/link.ts";
@@ -129,7 +130,11 @@ async function sourceOfIds({ namedSource }: OwnerSettings, { about, own }: Link)
   if (namedSource === undefined) return about.defaultSource;
   if (about.sources.includes(namedSource)) return namedSource;
   if (own) return about.defaultSource;
-  const key = await sourceKeyOf(namedSource);
+  const key = await sourceKeyOf(namedSource).catch((error: unknown) => {
+    if (!(error instanceof ConfigError)) throw error;
+    const message = `${error.message}. The server that runs (process ${about.pid}) has ${about.sources.join(", ")}.`;
+    throw new Failure(message, { cause: error });
+  });
   if (about.sources.includes(key)) return key;
   throw new Failure(
     `the server that runs (process ${about.pid}) has no source ${key}; it has ${about.sources.join(", ")}. ` +

@@ -41,6 +41,15 @@ describe("search", () => {
     expect(fake.seen.at(-1)?.path).toBe("/api/search?q=x&limit=20&source=other");
   });
 
+  it("says what there is where the named source is none", async () => {
+    await owner();
+    const { code, stderr } = await finished(["search", "x", "--source", "nope"]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^afterbay: There is no source nope; .* has demo, other\.\n$/),
+    ]);
+  });
+
   it("is JSON with --json, and tells of a source that failed", async () => {
     await owner(searching({ tracks: found, failed: [{ source: "other", code: "busy", detail: "wait" }] }));
     const { code, lines, stderr } = await finished(["search", "x", "--json"]);
