@@ -9,12 +9,24 @@ export interface Output {
   readonly isTTY?: boolean;
   /** How many characters fit in a line of a terminal. */
   readonly columns?: number;
+  /** Lines of a terminal. */
+  readonly rows?: number;
+  /** Tells of a terminal whose size has changed, and of one that can be written to again. */
+  on?(event: "resize" | "drain", listener: () => void): unknown;
+  off?(event: "resize" | "drain", listener: () => void): unknown;
+}
+
+/** What a person types, where it comes from a terminal. */
+export interface Input extends Readable {
+  readonly isTTY?: boolean;
+  /** Each key as it is pressed, and none of them a signal. */
+  setRawMode?(raw: boolean): unknown;
 }
 
 /** The world that a command sees. */
 export interface Io {
   readonly env: Environment;
-  readonly stdin: Readable;
+  readonly stdin: Input;
   readonly stdout: Output;
   readonly stderr: Output;
   /** Where signals arrive. */

@@ -18,6 +18,7 @@ export class Owner {
   readonly #relink: () => Promise<Link>;
   readonly #signal: AbortSignal;
   #link: Link;
+  #renewing: Promise<void> | undefined;
   /** Where an id without a source belongs. */
   readonly defaultSource: string;
   /** Counts the owners: what one knew of this command's wishes is gone with it. */
@@ -32,6 +33,16 @@ export class Owner {
 
   get about(): About {
     return this.#link.about;
+  }
+
+  /** Where it answers. */
+  get socketPath(): string {
+    return this.#link.socketPath;
+  }
+
+  /** True where it is another command, which ends when it is done. */
+  get isPassing(): boolean {
+    return this.about.url === undefined && !this.own;
   }
 
   /** True where this process is the owner itself: what it has begun ends with it. */
@@ -62,8 +73,24 @@ export class Owner {
     }
   }
 
+  /** Finds who owns the directory now, or becomes the owner. */
+  async renew(): Promise<void> {
+    // Twice at once, this process would find itself.
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = undefined;
+    });
+    await this.#renewing;
+  }
+
   async close(): Promise<void> {
+    await this.#renewing?.catch(() => {});
     await this.#link.close();
+  }
+
+  async #renew(): Promise<void> {
+    await this.#link.close();
+    this.#link = await this.#relink();
+    this.generation += 1;
   }
 
   async #send<T>(request: Ask, read: (response: IncomingMessage) => Promise<T>): Promise<T> {
@@ -75,9 +102,7 @@ export class Owner {
       if (!(error instanceof Gone)) throw error;
       if (!this.#mayRepeat(request, error)) throw this.#lost(error);
     }
-    await this.#link.close();
-    this.#link = await this.#relink();
-    this.generation += 1;
+    await this.renew();
     try {
       return await once();
     } catch (error) {
@@ -87,8 +112,7 @@ export class Owner {
 
   /** Only where the owner was to end, the request cannot have been half-done, and nobody is in a hurry. */
   #mayRepeat({ method, signal }: Ask, { reached }: Gone): boolean {
-    const temporary = this.about.url === undefined && !this.own;
-    return temporary && (!reached || method === "GET" || method === "PUT") && signal === undefined;
+    return this.isPassing && (!reached || method === "GET" || method === "PUT") && signal === undefined;
   }
 
   #lost(cause: Gone): Failure {
@@ -98,7 +122,7 @@ export class Owner {
 }
 
 /** Connects to the owner of the cache directory, or becomes it for a while. Close it when done. */
-async function connectOwner(settings: OwnerSettings, io: Io, signal: AbortSignal): Promise<Owner> {
+export async function connectOwner(settings: OwnerSettings, io: Io, signal: AbortSignal): Promise<Owner> {
   const relink = () => openLink(settings, io, signal);
   const link = await relink();
   try {

@@ -4,6 +4,7 @@ import { chaos } from "./chaos.ts";
 import { addCommand, type CommandSpec } from "./command.ts";
 import { Interrupted } from "./interruptible.ts";
 import type { Io } from "./io.ts";
+import { play } from "./play.ts";
 import { prefetch } from "./prefetch.ts";
 import { Failure, oneLine, Reported, UsageError } from "./problems.ts";
 import { search } from "./search.ts";
@@ -34,7 +35,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     .exitOverride()
     .version(version);
 
-  for (const command of [serveCommand, prefetch, search, chaos]) addCommand(program, command, io);
+  for (const command of [serveCommand, play, prefetch, search, chaos]) addCommand(program, command, io);
   const cache = program.command("cache").description("see and change what is kept").version(version);
   for (const command of cacheCommands) addCommand(cache, command, io);
 

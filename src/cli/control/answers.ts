@@ -30,6 +30,7 @@ export const track = object({
   artist: maybe(text),
   album: maybe(text),
   durationMs: maybe(number),
+  loudnessDb: maybe(number),
   variant: maybe(text),
   contentType: maybe(text),
   size: maybe(number),

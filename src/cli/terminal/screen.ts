@@ -15,6 +15,9 @@ export interface Screen {
   readonly dim: Style;
   readonly green: Style;
   readonly red: Style;
+  readonly cyan: Style;
+  readonly magenta: Style;
+  readonly inverse: Style;
 }
 
 const DEFAULT_WIDTH = 80;
@@ -38,5 +41,8 @@ export function screenOf(output: Output, env: Environment): Screen {
     dim: style(2),
     green: style(32),
     red: style(31),
+    cyan: style(36),
+    magenta: style(35),
+    inverse: style(7),
   };
 }
