@@ -33,7 +33,7 @@ export interface ServerOptions {
 
 export interface Server {
   readonly url: string;
-  /** The address of some track of the default source, where that can list its tracks. */
+  /** The address of some track of the default source, without a token, where that can list its tracks. */
   sampleUrl(): Promise<string | undefined>;
   /** Changes the cache's budget, bytes. */
   setCacheSize(bytes: number): void;
@@ -70,5 +70,5 @@ export const createServer: CreateServer = async (options) => {
 
 async function sample([first]: readonly Source[], proxy: Proxy): Promise<string | undefined> {
   const [track] = (await first?.resolver.list?.()) ?? [];
-  return track === undefined ? undefined : proxy.urlFor(track.id);
+  return track === undefined ? undefined : proxy.urlFor(track.id).split("?")[0];
 }

@@ -7,16 +7,16 @@ import { LookAhead } from "../player/look-ahead.ts";
 import { startMpvDriver } from "../player/mpv/mpv-driver.ts";
 import { Playback, type Remembered } from "../player/playback.ts";
 import { PlaybackMemory } from "../player/playback-memory.ts";
-import { REPEATS } from "../player/queue.ts";
+import { type Repeat, REPEATS } from "../player/queue.ts";
 import { Reachability } from "../player/reachability.ts";
 import { RemoteProxy } from "../player/remote-proxy.ts";
-import type { CommandSpec, Input } from "./command.ts";
+import type { CommandSpec } from "./command.ts";
 import { track as trackShape, tracks as tracksShape } from "./control/answers.ts";
 import { Problem } from "./control/client.ts";
 import { choice, one, text, toggle } from "./flags.ts";
 import type { Io } from "./io.ts";
 import { connectOwner, type Owner } from "./owner.ts";
-import { ownerSettings, type OwnerSettings } from "./owner-settings.ts";
+import { ownerSettings } from "./owner-settings.ts";
 import { claim } from "./player/claim.ts";
 import { playInLines } from "./player/lines.ts";
 import { followEvents } from "./player/owner-events.ts";
@@ -51,13 +51,19 @@ export const play: CommandSpec = {
   notes: `${idHelp}\nWithout an ID, the queue of the last time goes on where it was.`,
   async run(input, io) {
     const settings = await ownerSettings(input, io.env, { fetches: true, stores: true, own });
+    const wishes = {
+      shuffle: settings.read(shuffle),
+      repeat: settings.read(repeat),
+      isScreen: isTui(io) && !settings.read(noTui),
+      program: settings.read(mpv),
+    };
     const stop = stopping(io.signals, io.exit);
     const gone = new AbortController();
     void stop.asked.then(() => gone.abort());
     try {
       const owner = await connectOwner(settings, io, gone.signal);
       try {
-        await playWith(owner, settings, { input, io, stop: stop.asked });
+        await playWith(owner, settings.options.cacheDir, { ids: input.args, wishes, io, stop: stop.asked });
       } finally {
         await owner.close();
       }
@@ -70,22 +76,31 @@ export const play: CommandSpec = {
   },
 };
 
+interface Wishes {
+  readonly shuffle: boolean;
+  readonly repeat: Repeat | undefined;
+  /** The whole screen, not lines. */
+  readonly isScreen: boolean;
+  readonly program: string;
+}
+
 interface Context {
-  readonly input: Input;
+  readonly ids: readonly string[];
+  readonly wishes: Wishes;
   readonly io: Io;
   readonly stop: Promise<void>;
 }
 
-async function playWith(owner: Owner, settings: OwnerSettings, { input, io, stop }: Context): Promise<void> {
+async function playWith(owner: Owner, cacheDir: string, { ids, wishes, io, stop }: Context): Promise<void> {
   const { defaultSource } = owner;
-  const tracks = input.args.map((id) => {
+  const { isScreen } = wishes;
+  const tracks = ids.map((id) => {
     const { source = defaultSource, id: bare } = parseTrackKey(keyOf(id, defaultSource));
     return { source, id: bare };
   });
-  const isScreen = isTui(io) && !settings.read(noTui);
   const ends: (() => void | Promise<void>)[] = [];
   try {
-    const directory = join(settings.options.cacheDir, "player", "play");
+    const directory = join(cacheDir, "player", "play");
     const release = await claim(directory).catch(() => undefined);
     if (release !== undefined) ends.push(release);
     // A second player beside the first begins with nothing, and leaves nothing.
@@ -106,7 +121,7 @@ async function playWith(owner: Owner, settings: OwnerSettings, { input, io, stop
       (key) => askTrack(owner, key),
       () => onNews(),
     );
-    const driver = await startMpvDriver({ program: settings.read(mpv) }).catch((error: unknown) => {
+    const driver = await startMpvDriver({ program: wishes.program }).catch((error: unknown) => {
       throw error instanceof ConfigError ? new Failure(error.message, { cause: error }) : error;
     });
     const playback = new Playback({
@@ -116,7 +131,10 @@ async function playWith(owner: Owner, settings: OwnerSettings, { input, io, stop
       factsOf: (track) => book.get(track),
       remembered: tracks.length === 0 ? memory?.remembered : withoutQueue(memory?.remembered),
     });
-    ends.push(() => memory?.close(), () => playback.close());
+    ends.push(
+      () => memory?.close(),
+      () => playback.close(),
+    );
     memory?.follow(playback);
 
     const reachability = new Reachability();
@@ -134,10 +152,8 @@ async function playWith(owner: Owner, settings: OwnerSettings, { input, io, stop
       }
     });
 
-    const wantsShuffle = settings.read(shuffle);
-    if (wantsShuffle || tracks.length > 0) playback.setShuffle(wantsShuffle);
-    const mode = settings.read(repeat);
-    if (mode !== undefined) playback.setRepeat(mode);
+    if (wishes.shuffle || tracks.length > 0) playback.setShuffle(wishes.shuffle);
+    if (wishes.repeat !== undefined) playback.setRepeat(wishes.repeat);
     playback.add(tracks);
     const [first] = playback.state.queue.slice(Math.max(0, playback.state.index));
     if (first !== undefined) {

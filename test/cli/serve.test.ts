@@ -1,6 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
 import manifest from "../../package.json" with { type: "json" };
-import { emptyServer, ready, start } from "./fake-io.ts";
+import { createServer } from "../../src/cli/create-server.ts";
+import { tmpDir } from "../helpers/process.ts";
+import { emptyServer, ready, serverOptions, start } from "./fake-io.ts";
 
 function failingWith(error: unknown) {
   return start({ argv: ["serve", "--cache-dir", "/music"], createServer: () => Promise.reject(error) });
@@ -178,4 +180,14 @@ describe("a failure exits 1 with one line and no stack", () => {
     expect(await program.code).toBe(1);
     expect(program.stderr.text).toContain("the disk is full");
   });
+});
+
+it("the address to try holds no token", async () => {
+  const dir = await tmpDir();
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const options = await serverOptions(["--token", "sesame", "--port", "0", "--cache-dir", dir.path]);
+  const server = await createServer({ ...options, log });
+  expect(await server.sampleUrl()).toBe(`${server.url}/stream/demo/yaman`);
+  await server.close();
+  await dir.remove();
 });

@@ -25,22 +25,33 @@ export interface LinesOptions {
 export async function playInLines({ io, playback, book, defaultSource, stop }: LinesOptions): Promise<void> {
   const complaints = new Complaints(io);
   const nameOf = ({ source, id }: QueueEntry): string => written(trackKey(source, id), defaultSource);
-  let playing: QueueEntry | undefined;
+  let told: Promise<void> = Promise.resolve();
+  const tell = (entry: QueueEntry): void => {
+    told = told.then(async () => {
+      await book.learn(entry);
+      const { title = "", artist = "", durationMs } = book.peek(entry);
+      const name = [artist, title].filter((part) => part !== "").join(" – ");
+      const parts = [nameOf(entry), name, durationMs === undefined ? "" : formatLength(durationMs)];
+      io.stdout.write(`playing ${plain(parts.filter((part) => part !== "").join(", "))}\n`);
+    });
+  };
+  let last: QueueEntry | undefined;
+  /** The last one was told of, or has failed. */
+  let isTold = true;
   let waitedFor: string | undefined;
   let unlisten = (): void => {};
   const over = new Promise<void>((resolve, reject) => {
     const look = (): void => {
-      const { status, queue, index, waiting, error } = playback.state;
+      const { status, queue, index, positionMs, waiting, error } = playback.state;
       const current = queue[index];
-      if (status === "playing" && current !== playing && current !== undefined) {
-        playing = current;
-        void book.learn(current).then(() => {
-          const { title = "", artist = "", durationMs } = book.peek(current);
-          const name = [artist, title].filter((part) => part !== "").join(" – ");
-          const parts = [nameOf(current), name, durationMs === undefined ? "" : formatLength(durationMs)];
-          io.stdout.write(`playing ${plain(parts.filter((part) => part !== "").join(", "))}\n`);
-        });
+      const hasLeft = current !== last || status === "ended";
+      // Some are over before there is a position of them.
+      if (!isTold && last !== undefined && (hasLeft || positionMs > 0)) {
+        tell(last);
+        isTold = true;
       }
+      if (current !== last && current !== undefined) isTold = false;
+      last = current;
       if (waiting?.code !== waitedFor) {
         waitedFor = waiting?.code;
         if (waiting !== undefined) io.stderr.write(`afterbay: ${waiting.message}; trying again (${waiting.code})\n`);
@@ -49,8 +60,12 @@ export async function playInLines({ io, playback, book, defaultSource, stop }: L
       else if (status === "stopped" && error !== undefined) reject(new Failure(`${error.message} (${error.code})`));
     };
     unlisten = playback.listen((event) => {
-      if (event.type === "failed") complaints.add(nameOf(event.entry), event.code, event.message);
-      else look();
+      if (event.type === "state") {
+        look();
+        return;
+      }
+      if (event.entry === last) isTold = true;
+      complaints.add(nameOf(event.entry), event.code, event.message);
     });
     look();
   });
@@ -58,6 +73,7 @@ export async function playInLines({ io, playback, book, defaultSource, stop }: L
     await Promise.race([over, stop]);
   } finally {
     unlisten();
+    await told;
   }
   complaints.end();
 }

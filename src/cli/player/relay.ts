@@ -67,7 +67,11 @@ async function serve(target: RelayTarget, token: string, incoming: IncomingMessa
   } catch {
     // Nothing of the request was taken.
     if (!target.isPassing) refuse(response, 503);
-    else await target.renew().then(() => handOn(target.socketPath, asked, incoming, response)).catch(() => refuse(response, 503));
+    else
+      await target
+        .renew()
+        .then(() => handOn(target.socketPath, asked, incoming, response))
+        .catch(() => refuse(response, 503));
   }
 }
 

@@ -111,7 +111,7 @@ export class Tui {
   #onKey(key: string): void {
     if (key === "ctrl-c") this.#quit.resolve();
     else if (key === "ctrl-z") this.#terminal.suspend();
-    else if (key === "ctrl-l") this.#terminal.redraw();
+    else if (key === "ctrl-l") this.#terminal.wipe();
     else if (this.#search.view !== undefined) this.#onSearchKey(key);
     else if (this.#help) this.#help = false;
     else this.#onPlayerKey(key);

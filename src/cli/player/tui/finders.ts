@@ -33,7 +33,9 @@ export function queueFinder(playback: Playback, book: TrackBook): Finder {
 
 /** Finds tracks of the catalogue: all of them, where nothing was typed. */
 export function catalogueFinder(list: () => Promise<readonly Track[]>, book: TrackBook): Finder {
-  let known: { readonly at: number; readonly tracks: Promise<readonly { names: string; track: TrackKey }[]> } | undefined;
+  let known:
+    | { readonly at: number; readonly tracks: Promise<readonly { names: string; track: TrackKey }[]> }
+    | undefined;
   const learn = async (): Promise<readonly { names: string; track: TrackKey }[]> => {
     const tracks = await list();
     book.note(tracks);
@@ -81,7 +83,9 @@ async function collect<Item>(
 
 /** True for names that hold every word of the text, whatever its case and accents. */
 function matcher(text: string): (names: string) => boolean {
-  const words = folded(text).split(/\s+/).filter((word) => word !== "");
+  const words = folded(text)
+    .split(/\s+/)
+    .filter((word) => word !== "");
   return (names) => words.every((word) => names.includes(word));
 }
 

@@ -85,12 +85,12 @@ export class Terminal {
     if (changes.length > 0) this.#isBlocked = this.#write(`${BEGIN_FRAME}${changes.join("")}${END_FRAME}`) === false;
   }
 
-  /** Draws everything anew. */
-  redraw(): void {
+  /** Wipes the screen: whatever is drawn next is drawn as a whole. */
+  wipe(): void {
     if (!this.#isOpen) return;
     this.#shown = [];
+    this.#wanted = undefined;
     this.#write("\x1b[2J");
-    if (this.#wanted !== undefined) this.draw(this.#wanted);
   }
 
   /** Back to the shell, until it brings this program to the front again. */
@@ -103,12 +103,11 @@ export class Terminal {
     // The shell may have changed everything while this program was stopped.
     this.#isOpen = false;
     this.#enter();
-    this.redraw();
     this.#listener?.onResize();
   };
 
   readonly #onResize = (): void => {
-    this.redraw();
+    this.wipe();
     this.#listener?.onResize();
   };
 

@@ -190,10 +190,7 @@ class Drawing {
       mode(repeat !== "off", `repeat ${repeat}`),
       mode(volume < 100, `volume ${Math.round(volume)}%`),
     ];
-    return this.#line(
-      [{ text: "Afterbay", style: bold }],
-      fitting(modes, this.#inner - "Afterbay  ".length, "   "),
-    );
+    return this.#line([{ text: "Afterbay", style: bold }], fitting(modes, this.#inner - "Afterbay  ".length, "   "));
   }
 
   #names(): [title: string, by: string] {
@@ -287,7 +284,8 @@ class Drawing {
       return this.#line([{ text: `${sentence(state.waiting.message)}; ${again}`, style: magenta }]);
     }
     if (notice !== undefined) return this.#line([{ text: notice.text, style: notice.bad ? red : dim }]);
-    if (state.status === "ended") return this.#line([{ text: "The queue is through; space plays it again", style: dim }]);
+    if (state.status === "ended")
+      return this.#line([{ text: "The queue is through; space plays it again", style: dim }]);
     if (state.index < 0) return "";
     const legend: readonly (readonly [string, (text: string) => string, string])[] = [
       [this.#glyph(CELLS["#"]), green, "cached"],
@@ -315,10 +313,13 @@ class Drawing {
     const rows = room - 1;
     const [first, last] = windowOf(queue.length, selected ?? Math.max(0, index), rows, selected === undefined);
     const digits = String(last).length;
-    const lines = queue.slice(first, last).map((entry, offset) => {
+    const shown = queue.slice(first, last);
+    const lengthWidth = this.#lengthWidth(shown);
+    const lines = shown.map((entry, offset) => {
       const at = first + offset;
       return this.#row(entry, {
         number: String(at + 1).padStart(digits),
+        lengthWidth,
         isCurrent: at === index,
         isSelected: at === selected,
       });
@@ -338,10 +339,21 @@ class Drawing {
       return [head, this.#line([{ text: none, style: dim }])];
     }
     const [first, last] = windowOf(found.length, selected, room - 1, false);
-    const lines = found.slice(first, last).map(({ track, where }, offset) =>
-      this.#row(track, { where, isCurrent: false, isSelected: first + offset === selected }),
+    const shown = found.slice(first, last);
+    const lengthWidth = this.#lengthWidth(shown.map(({ track }) => track));
+    const lines = shown.map(({ track, where }, offset) =>
+      this.#row(track, { where, lengthWidth, isCurrent: false, isSelected: first + offset === selected }),
     );
     return [head, ...lines];
+  }
+
+  #lengthOf(track: TrackKey): string {
+    const { durationMs } = this.#view.knownOf(track);
+    return durationMs === undefined ? "" : formatLength(durationMs);
+  }
+
+  #lengthWidth(tracks: readonly TrackKey[]): number {
+    return Math.max(5, ...tracks.map((track) => this.#lengthOf(track).length));
   }
 
   #row(
@@ -349,6 +361,7 @@ class Drawing {
     row: {
       readonly number?: string;
       readonly where?: string;
+      readonly lengthWidth: number;
       readonly isCurrent: boolean;
       readonly isSelected: boolean;
     },
@@ -357,11 +370,11 @@ class Drawing {
     const { isCurrent, isSelected } = row;
     const known = this.#view.knownOf(track);
     const sign = isSelected ? "›" : isCurrent ? "▶" : " ";
-    const length = known.durationMs === undefined ? "" : formatLength(known.durationMs);
+    const length = this.#lengthOf(track).padStart(row.lengthWidth);
     const mark = known.complete === true ? "✓" : (known.cachedBytes ?? 0) > 0 ? "◐" : " ";
     const lead = `${this.#glyph(sign)} ${row.number === undefined ? "" : `${row.number}  `}`;
     const where = row.where === undefined || this.#inner < 60 ? "" : `  ${row.where.padEnd(9)}`;
-    const end = `${where}  ${length.padStart(5)} ${this.#glyph(mark)}`;
+    const end = `${where}  ${length} ${this.#glyph(mark)}`;
     const room = Math.max(1, this.#inner - widthOf(lead) - widthOf(end));
     const artist = plain(known.artist ?? "");
     const titleWidth = artist === "" || room < 30 ? room : Math.ceil(room * 0.58);
