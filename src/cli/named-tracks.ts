@@ -4,12 +4,17 @@ import type { Owner } from "./owner.ts";
 import type { OwnerSettings } from "./owner-settings.ts";
 import { isLink, keyOf, written } from "./track-id.ts";
 
+/** As {@link keysInOrder}, each once. */
+export async function namedKeys(...wanted: Parameters<typeof keysInOrder>): Promise<string[]> {
+  return [...new Set(await keysInOrder(...wanted))];
+}
+
 /**
- * The keys of the tracks that a person named: each once, in order, those of playlists and the like in their place, and
+ * The keys of the tracks that a person named: in order, those of playlists and the like in their place, and
  * those of links. What cannot be found out is a complaint, and the others are answered. Throws a UsageError for what is
  * neither an id nor a link.
  */
-export async function namedKeys(
+export async function keysInOrder(
   owner: Owner,
   texts: readonly string[],
   settings: OwnerSettings,
@@ -36,5 +41,5 @@ export async function namedKeys(
     const name = isLink(text) ? text : written(id, defaultSource);
     await complaints.guard(name, async () => void found.set(id, await ask([id])));
   }
-  return [...new Set(named.flatMap(({ id }) => found.get(id) ?? []))];
+  return named.flatMap(({ id }) => found.get(id) ?? []);
 }

@@ -12,7 +12,7 @@ import { openSource } from "../../src/resolvers/index.ts";
 import { start } from "./fake-io.ts";
 
 const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
-const PATIENCE = { timeoutMs: 10_000 };
+const PATIENCE = { timeoutMs: 25_000 };
 
 let dir: TmpDir;
 /** A directory with an mpv that plays into nothing. */
@@ -119,8 +119,7 @@ describeWith(["mpv"], "afterbay play", () => {
     const post = (verb: string, body: object): Promise<RawResponse> =>
       request({ port, path: `/api/player/${verb}`, method: "POST", requestBody: JSON.stringify(body) });
     await post("play", { ids: [long, a] });
-    const state = async (at: number): Promise<object> =>
-      jsonOf(await request({ port: at, path: "/api/player" })) as object;
+    const state = async (at: number): Promise<object> => jsonOf(await request({ port: at, path: "/api/player" }));
     await eventually(
       async () => expect(await state(port)).toMatchObject({ status: "playing", track: { title: "long" } }),
       PATIENCE,

@@ -186,16 +186,18 @@ describe("/api/player", () => {
       [...text.matchAll(/event: player\ndata: (.*)/g)].map(([, data = ""]) => JSON.parse(data) as never);
     await post("play", { ids: ["a", "b"] });
     driver.begin();
-    await eventually(() => expect(told().at(-1)).toMatchObject({ status: "playing", track: { key: "u/a" } }));
+    await eventually(() => expect(told().at(-1)).toMatchObject({ status: "playing", track: { key: "u/a" } }), {
+      timeoutMs: 15_000,
+    });
     const before = told().length;
     for (let ms = 200; ms <= 1000; ms += 200) driver.at(ms);
     await post("seek", { positionMs: 90_000 });
-    await eventually(() => expect(told().at(-1)).toMatchObject({ positionMs: 90_000 }));
+    await eventually(() => expect(told().at(-1)).toMatchObject({ positionMs: 90_000 }), { timeoutMs: 15_000 });
     expect(told().length - before).toBeLessThanOrEqual(2);
     driver.emit({ type: "settled", load: driver.loaded.load });
     driver.at(90_000);
     driver.at(90_200);
-    await eventually(() => expect(told().at(-1)).toMatchObject({ positionMs: 90_200 }));
+    await eventually(() => expect(told().at(-1)).toMatchObject({ positionMs: 90_200 }), { timeoutMs: 15_000 });
     expect(text).not.toContain('"queue":');
     response.destroy();
   });

@@ -1,7 +1,7 @@
 import { trackKey } from "../../http/track-path.ts";
 import type { Playback } from "../../player/playback.ts";
 import type { QueueEntry } from "../../player/queue.ts";
-import { Complaints } from "../complaints.ts";
+import type { Complaints } from "../complaints.ts";
 import type { Io } from "../io.ts";
 import { Failure } from "../problems.ts";
 import { formatLength } from "../terminal/format.ts";
@@ -13,6 +13,7 @@ export interface LinesOptions {
   readonly io: Io;
   readonly playback: Playback;
   readonly book: TrackBook;
+  readonly complaints: Complaints;
   readonly defaultSource: string;
   /** Settles when the program is to stop. */
   readonly stop: Promise<void>;
@@ -20,10 +21,16 @@ export interface LinesOptions {
 
 /**
  * Plays to the end of the queue and tells of it in lines: one for each track, and on stderr one for each that cannot be
- * played. Rejects with a Failure if it gave up, or if anything was skipped.
+ * played. Rejects with a Failure if it gave up.
  */
-export async function playInLines({ io, playback, book, defaultSource, stop }: LinesOptions): Promise<void> {
-  const complaints = new Complaints(io);
+export async function playInLines({
+  io,
+  playback,
+  book,
+  complaints,
+  defaultSource,
+  stop,
+}: LinesOptions): Promise<void> {
   const nameOf = ({ source, id }: QueueEntry): string => written(trackKey(source, id), defaultSource);
   let told: Promise<void> = Promise.resolve();
   const tell = (entry: QueueEntry): void => {
@@ -75,5 +82,4 @@ export async function playInLines({ io, playback, book, defaultSource, stop }: L
     unlisten();
     await told;
   }
-  complaints.end();
 }

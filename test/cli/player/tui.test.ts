@@ -9,7 +9,7 @@ import { catalogueFinder, queueFinder } from "../../../src/cli/player/tui/finder
 import { keysOf } from "../../../src/cli/player/tui/keys.ts";
 import { Playback } from "../../../src/player/playback.ts";
 import { FakeDriver } from "../../player/fake-driver.ts";
-import { eventually } from "../../helpers/process.ts";
+import { eventually as within } from "../../helpers/process.ts";
 
 const ESC = "\x1b";
 const ENTER = `${ESC}[?1049h`;
@@ -43,6 +43,8 @@ let playback: Playback;
 let tui: Tui;
 let left: boolean;
 
+/** However busy the machine is. */
+const eventually = (assertion: () => void): Promise<void> => within(assertion, { timeoutMs: 15_000 });
 const track = (id: string, title: string, artist = ""): Track =>
   ({ source: "s", id, key: `s/${id}`, title, artist, durationMs: 100_000, cachedBytes: 0, complete: false }) as Track;
 const catalogue = [

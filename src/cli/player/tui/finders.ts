@@ -1,6 +1,7 @@
 import type { TrackKey } from "../../../data-source/data-source.ts";
 import type { Playback } from "../../../player/playback.ts";
 import { trackKey } from "../../../http/track-path.ts";
+import { setTimeout as delay } from "node:timers/promises";
 import { TimeSlice } from "../../../data-source/time-slice.ts";
 import type { Track } from "../../control/answers.ts";
 import type { Known, TrackBook } from "../track-book.ts";
@@ -12,6 +13,10 @@ export interface Finder {
   find(text: string, signal: AbortSignal): Promise<readonly Found[]>;
 }
 
+/** A source far away is asked once nothing more was typed for this long, ms. */
+const ASK_AFTER_MS = 350;
+/** Of fewer characters a source finds anything. */
+const MIN_TEXT = 2;
 /** More are not looked through by anyone. */
 const MAX_FOUND = 500;
 /** What the catalogue was is taken for what it is so long, ms. */
@@ -54,6 +59,22 @@ export function catalogueFinder(list: () => Promise<readonly Track[]>, book: Tra
         fits(names) ? { track, where: "catalogue" } : undefined,
       );
       return titlesFirst(found, text, book);
+    },
+  };
+}
+
+/** Has the sources search that can, for what neither the queue nor the catalogue has. */
+export function sourceFinder(
+  search: (words: string, signal: AbortSignal) => Promise<readonly Track[]>,
+  book: TrackBook,
+): Finder {
+  return {
+    async find(text, signal) {
+      if (text.trim().length < MIN_TEXT) return [];
+      await delay(ASK_AFTER_MS, undefined, { signal });
+      const tracks = await search(text.trim(), signal);
+      book.note(tracks);
+      return tracks.map(({ source, id }) => ({ track: { source, id }, where: source }));
     },
   };
 }

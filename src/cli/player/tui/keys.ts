@@ -1,5 +1,7 @@
+const ESC = "\x1b";
 /** Escape sequences of keys (ECMA-48 and xterm), or any one character. */
-const KEYS = /\x1b\[([\d;]*)([A-Za-z~])|\x1bO([A-Za-z])|\x1b|[^]/gu;
+const KEYS = new RegExp(String.raw`${ESC}\[([\d;]*)([A-Za-z~])|${ESC}O([A-Za-z])|[^]`, "gu");
+const BEGUN = new RegExp(String.raw`${ESC}(?:\[[\d;]*|O)?$`);
 const BY_LETTER: Readonly<Record<string, string>> = {
   A: "up",
   B: "down",
@@ -39,6 +41,11 @@ export function keysOf(text: string): string[] {
     if (name === undefined) return [];
     return [SHIFT.test(numbers ?? "") ? `shift-${name}` : name];
   });
+}
+
+/** Where the beginning of a key is whose end is still on its way; the text's length: there is none. */
+export function unfinishedIn(text: string): number {
+  return BEGUN.exec(text)?.index ?? text.length;
 }
 
 /** `ctrl-a` for what Control makes of a letter. */

@@ -65,8 +65,15 @@ export class Search {
     else if (Array.from(key).length === 1) this.#type(text + key);
   }
 
+  /** Each track once, but for its places in the queue. */
   get #all(): readonly Found[] {
-    return this.#found.flatMap((some) => some ?? []);
+    const seen = new Set<string>();
+    return this.#found
+      .flatMap((some) => some ?? [])
+      .filter(({ track, entry }) => {
+        const name = entry === undefined ? `${track.source}/${track.id}` : String(entry);
+        return !seen.has(name) && seen.add(name);
+      });
   }
 
   #type(text: string): void {

@@ -1,6 +1,6 @@
 import { StringDecoder } from "node:string_decoder";
 import type { Io } from "../../io.ts";
-import { keysOf } from "./keys.ts";
+import { keysOf, unfinishedIn } from "./keys.ts";
 
 /** The other screen, without a cursor; a line that is too long is cut, and the title of the window stays. */
 const ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
@@ -119,8 +119,7 @@ export class Terminal {
   readonly #onData = (piece: Buffer | string): void => {
     clearTimeout(this.#escape);
     const text = this.#rest + (typeof piece === "string" ? piece : this.#decoder.write(piece));
-    // The beginning of a sequence whose end is still on its way.
-    const cut = /\x1b(?:\[[\d;]*|O)?$/.exec(text)?.index ?? text.length;
+    const cut = unfinishedIn(text);
     this.#rest = text.slice(cut);
     if (this.#rest !== "") {
       this.#escape = setTimeout(() => {

@@ -139,7 +139,7 @@ class Drawing {
     const time = this.#time();
     const all = [this.#header(), "", title, by, "", ...time, "", this.#said(), ""];
     if (height >= 20) return all;
-    const [bar = "", map = ""] = time;
+    const [bar, map] = time;
     if (height >= 14) return [this.#header(), title, by, bar, map, this.#said(), ""];
     if (height >= 9) return [title, by, bar, map, this.#said()];
     return [title, bar, this.#said()].slice(0, Math.max(1, height));
@@ -373,7 +373,7 @@ class Drawing {
     const length = this.#lengthOf(track).padStart(row.lengthWidth);
     const mark = known.complete === true ? "✓" : (known.cachedBytes ?? 0) > 0 ? "◐" : " ";
     const lead = `${this.#glyph(sign)} ${row.number === undefined ? "" : `${row.number}  `}`;
-    const where = row.where === undefined || this.#inner < 60 ? "" : `  ${row.where.padEnd(9)}`;
+    const where = row.where === undefined || this.#inner < 60 ? "" : `  ${pad(truncate(row.where, 9), 9)}`;
     const end = `${where}  ${length} ${this.#glyph(mark)}`;
     const room = Math.max(1, this.#inner - widthOf(lead) - widthOf(end));
     const artist = plain(known.artist ?? "");
