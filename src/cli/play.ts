@@ -17,7 +17,8 @@ const repeat = one(
 );
 const noTui = toggle({ name: "no-tui", help: "lines in place of the full screen" });
 const mpv = one(text, { name: "mpv", argument: "PATH", help: "the mpv to play with (the one in PATH)" }, "mpv");
-const own = [shuffle, repeat, noTui, mpv];
+const auto = { ...flags.auto, help: "add similar tracks when the queue nears its end" };
+const own = [shuffle, repeat, auto, noTui, mpv];
 
 /** `afterbay play [ID...]`: plays tracks on this machine, through mpv and the cache. */
 export const play: CommandSpec = {
@@ -31,6 +32,7 @@ export const play: CommandSpec = {
     const wishes = {
       shuffle: settings.read(shuffle),
       repeat: settings.read(repeat),
+      auto: settings.read(auto),
       isScreen: isTui(io) && !settings.read(noTui),
       program: settings.read(mpv),
     };

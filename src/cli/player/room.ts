@@ -57,9 +57,9 @@ export async function playInRoom(
     async close() {
       detach();
       auto.close();
-      await ahead.close();
-      await playback.close();
+      // Before anything that can take its time: where it was is what counts.
       await memory.close();
+      await Promise.all([ahead.close(), playback.close()]);
       outcomes.close();
     },
   };

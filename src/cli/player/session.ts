@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseTrackKey, trackKey } from "../../http/track-path.ts";
 import { ConfigError } from "../../errors.ts";
+import { AutoQueue } from "../../player/auto-queue.ts";
 import { LookAhead } from "../../player/look-ahead.ts";
 import { startMpvDriver } from "../../player/mpv/mpv-driver.ts";
 import { Playback, type Remembered } from "../../player/playback.ts";
@@ -33,6 +34,8 @@ const FACTS_MS = 500;
 export interface Wishes {
   readonly shuffle: boolean;
   readonly repeat: Repeat | undefined;
+  /** Similar tracks when the queue nears its end. */
+  readonly auto: boolean;
   /** The whole screen, not lines. */
   readonly isScreen: boolean;
   readonly program: string;
@@ -95,15 +98,16 @@ export async function playWith(
       factsOf: (track) => book.get(track),
       remembered: ids.length === 0 ? memory?.remembered : withoutQueue(memory?.remembered),
     });
-    ends.push(
-      () => memory?.close(),
-      () => playback.close(),
-    );
-    memory?.follow(playback);
-
     const reachability = new Reachability();
     const ahead = new LookAhead(playback, { prefetch: remote.prefetch, isOffline: reachability.isOffline });
-    ends.push(() => ahead.close());
+    const auto = new AutoQueue(playback, { similar: remote.similar, enabled: wishes.auto });
+    ends.push(async () => {
+      auto.close();
+      await Promise.all([ahead.close(), playback.close()]);
+    });
+    memory?.follow(playback);
+    // Before anything that can take its time: where it was is what counts.
+    ends.push(() => memory?.close());
     const listening = new AbortController();
     ends.push(() => listening.abort());
     const onTrack = newsOf(book, playback);
@@ -131,7 +135,7 @@ export async function playWith(
         return (await owner.json({ method: "GET", path, signal }, tracksShape)).tracks;
       };
       const finders = [queueFinder(playback, book), catalogueFinder(list, book), sourceFinder(search, book)];
-      const tui = new Tui({ io, playback, book, finders, defaultSource });
+      const tui = new Tui({ io, playback, auto, book, finders, defaultSource });
       ends.push(() => tui.close());
       onNews = () => tui.update();
       await Promise.race([tui.left, stop]);

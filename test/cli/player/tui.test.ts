@@ -42,6 +42,7 @@ let driver: FakeDriver;
 let playback: Playback;
 let tui: Tui;
 let left: boolean;
+let auto: { enabled: boolean };
 
 /** However busy the machine is. */
 const eventually = (assertion: () => void): Promise<void> => within(assertion, { timeoutMs: 15_000 });
@@ -76,7 +77,8 @@ beforeEach(() => {
     () => tui.update(),
   );
   const finders = [queueFinder(playback, book), catalogueFinder(async () => catalogue, book)];
-  tui = new Tui({ io: io as Io, playback, book, finders, defaultSource: "s" });
+  auto = { enabled: false };
+  tui = new Tui({ io: io as Io, playback, auto, book, finders, defaultSource: "s" });
   left = false;
   void tui.left.then(() => (left = true));
 });
@@ -105,6 +107,9 @@ describe("the terminal player", () => {
     await shows(/shuffle on +repeat all +volume 90%/);
     type(`${ESC}[1;2D`, "0");
     await eventually(() => expect(playback.state.positionMs).toBe(0));
+    type("a");
+    await shows("Similar tracks follow");
+    expect(auto.enabled).toBe(true);
     type("n");
     await eventually(() => expect(playback.state.index).toBe(1));
     type("p");

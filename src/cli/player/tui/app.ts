@@ -12,6 +12,7 @@ import { viewOf } from "./view.ts";
 export interface TuiOptions {
   readonly io: Io;
   readonly playback: Playback;
+  readonly auto: { enabled: boolean };
   readonly book: TrackBook;
   /** Where `/` looks, in the order in which what is found is shown. */
   readonly finders: readonly Finder[];
@@ -149,6 +150,9 @@ export class Tui {
       case "r":
         playback.setRepeat(REPEATS[(REPEATS.indexOf(state.repeat) + 1) % REPEATS.length] ?? "off");
         break;
+      case "a":
+        this.#setAuto(!this.#options.auto.enabled);
+        break;
       case "+":
       case "=":
         playback.setVolume(state.volume + VOLUME_STEP);
@@ -169,6 +173,11 @@ export class Tui {
       default:
         this.#onQueueKey(key);
     }
+  }
+
+  #setAuto(enabled: boolean): void {
+    this.#options.auto.enabled = enabled;
+    this.#say(enabled ? "Similar tracks follow at the end of the queue" : "The queue ends where it ends", false);
   }
 
   #onQueueKey(key: string): void {

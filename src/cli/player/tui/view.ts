@@ -50,6 +50,7 @@ const HELP: readonly (readonly [keys: string, does: string])[] = [
   ["n  p", "next, previous track"],
   ["s", "shuffle"],
   ["r", "repeat: off, all, one"],
+  ["a", "add similar tracks at the end of the queue, or not"],
   ["+  -", "louder, softer"],
   ["/", "search the queue and the catalogue"],
   ["↑ ↓", "choose in the queue; also Page Up, Page Down, Home, End"],
