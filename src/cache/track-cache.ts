@@ -71,6 +71,7 @@ export class TrackCache {
   readonly #survey: Survey;
   readonly #parts: CacheParts;
   readonly #artwork: ArtworkParts | undefined;
+  readonly #imports = new Set<Promise<void>>();
   #closed = false;
 
   constructor(options: TrackCacheOptions) {
@@ -191,7 +192,7 @@ export class TrackCache {
   async enter(want: Want): Promise<OpenTrack> {
     for (;;) {
       if (want.signal.aborted) throw abortReason(want.signal);
-      if (this.#closed) throw new AfterbayError("busy", "The cache is closing");
+      if (this.#closed) throw closing();
       const current = await this.#current.find(want);
       if (current === undefined && want.offline === true) {
         throw new AfterbayError("not-cached", "This track is not in the cache");
@@ -254,12 +255,19 @@ export class TrackCache {
     return verifyTrack(this.#parts, key);
   }
 
-  /** Stores a whole track from elsewhere, as its current variant. Throws `no-space`, or the disk's error. */
+  /** Stores a whole track from elsewhere, as its current variant. Throws `no-space`, `busy`, or the disk's error. */
   async importTrack(key: TrackKey, file: ImportableFile): Promise<void> {
+    const check = (): void => {
+      if (this.#closed) throw closing();
+    };
+    check();
     if (!this.hasRoom(file.size, { forced: true })) {
       throw new AfterbayError("no-space", "The cache's budget does not hold this file");
     }
-    await importTrack(this.#parts, key, file);
+    const run = importTrack(this.#parts, key, file, check);
+    const settled = run.catch(() => {}).finally(() => this.#imports.delete(settled));
+    this.#imports.add(settled);
+    await run;
   }
 
   /** Forgets a track. What is in use goes when it is free; whoever comes now misses. */
@@ -272,8 +280,10 @@ export class TrackCache {
   /** Writes what is in hand and frees handles. Readers are cut off. */
   async close(): Promise<void> {
     this.#closed = true;
-    const reason = new AfterbayError("busy", "The cache is closing");
+    const reason = closing();
     await this.#openings.close(reason);
+    // What one of these writes after its files were deleted would be left behind.
+    await Promise.all(this.#imports);
     await Promise.all([this.#survey.close(), this.#evictor.close(), this.#live.close(reason)]);
     await this.#options.index.flush().catch((error: unknown) => this.onStorageError(error));
   }
@@ -298,4 +308,8 @@ export class TrackCache {
     onChanged?.({ source, id }, "evicted");
     onEvicted?.({ source, id, bytes }, reason);
   }
+}
+
+function closing(): AfterbayError {
+  return new AfterbayError("busy", "The cache is closing");
 }

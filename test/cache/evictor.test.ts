@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
 import { FileChunkStore } from "../../src/cache/file-store.ts";
+import { deferred } from "../../src/data-source/aborting.ts";
+import { du } from "../helpers/du.ts";
 import { eventually } from "../helpers/process.ts";
 import { CacheWorld, keyOf } from "./world.ts";
 
@@ -171,6 +173,30 @@ test("an import that does not end leaves nothing, also when the process dies in 
   expect(world.ids).toEqual([]);
   await world.agree();
   expect(world.index.disk).toBe(0);
+});
+
+test("an import is waited for when the cache closes, and leaves nothing", async () => {
+  world = await CacheWorld.start();
+  const more = deferred();
+  const chunk = new Uint8Array(512 * KiB);
+  const importing = world.cache.importTrack(keyOf("a"), {
+    size: 2 * chunk.length,
+    contentType: "audio/flac",
+    async *chunks() {
+      yield chunk;
+      await more.promise;
+      yield chunk;
+    },
+    async close() {},
+  });
+  await eventually(() => expect(world.index.disk).toBeGreaterThan(chunk.length / 2));
+  const closed = world.cache.close();
+  const first = await Promise.race([closed.then(() => "closed"), delay(50).then(() => "waits")]);
+  more.resolve();
+  await expect(importing).rejects.toMatchObject({ code: "busy" });
+  await closed;
+  expect(first).toBe("waits");
+  expect((await du(world.dir.path)).bytes).toBeLessThan(chunk.length);
 });
 
 test("an import makes room as it goes", async () => {
