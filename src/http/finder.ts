@@ -1,6 +1,7 @@
 import { abortable, linkedController } from "../data-source/aborting.ts";
 import type { Clock } from "../data-source/clock.ts";
 import type { TrackKey } from "../data-source/data-source.ts";
+import { toldTrack } from "../data-source/told-track.ts";
 import { TimeSlice } from "../data-source/time-slice.ts";
 import type { CatalogueTrack, FindRequest, Resolver } from "../data-source/resolution.ts";
 import { AfterbayError, isAfterbayError } from "../errors.ts";
@@ -198,7 +199,8 @@ function foundIn(listed: readonly CatalogueTrack[], source: string, limit: numbe
   const tracks: FoundTrack[] = [];
   for (const track of listed) {
     if (tracks.length >= limit) break;
-    if (typeof track?.id === "string" && isTrackId(track.id)) tracks.push({ ...track, source });
+    const told = toldTrack(track);
+    if (told !== undefined && isTrackId(told.id)) tracks.push({ ...told, source });
   }
   return tracks;
 }

@@ -1,4 +1,5 @@
 import type { CatalogueTrack } from "../../data-source/resolution.ts";
+import { toldTrack } from "../../data-source/told-track.ts";
 import { at, type Fields, firstOf, listAt, textAt, walk } from "./walk.ts";
 
 /** What is told of each track of an album once, above them. */
@@ -24,7 +25,8 @@ export function tracksIn(part: unknown, header: ListHeader = {}): readonly Catal
   const tracks: CatalogueTrack[] = [];
   for (const [name, item] of walk(part, [ROW, PANEL_ROW], BESIDE)) {
     const track = name === ROW ? trackOfRow(item, header) : trackOfPanelRow(item);
-    if (track !== undefined) tracks.push(track);
+    const told = toldTrack(track);
+    if (told !== undefined) tracks.push(told);
   }
   return tracks;
 }
@@ -42,7 +44,7 @@ export function headerOf(answer: unknown): ListHeader {
 }
 
 /** In searches, playlists and albums: columns of texts with links. */
-function trackOfRow(item: Fields, header: ListHeader): CatalogueTrack | undefined {
+function trackOfRow(item: Fields, header: ListHeader): object | undefined {
   // Shown in grey: it does not play here, or not any more.
   if (textAt(item, "musicItemRendererDisplayPolicy")?.endsWith("GREY_OUT") === true) return undefined;
   const columns = listAt(item, "flexColumns").map((column) =>
@@ -68,7 +70,7 @@ function trackOfRow(item: Fields, header: ListHeader): CatalogueTrack | undefine
 }
 
 /** In what comes next: named texts. */
-function trackOfPanelRow(item: Fields): CatalogueTrack | undefined {
+function trackOfPanelRow(item: Fields): object | undefined {
   const byline = runsOf(at(item, "longBylineText"));
   return trackOf(textAt(item, "videoId") ?? textAt(item, "navigationEndpoint", "watchEndpoint", "videoId"), {
     title: joined(runsOf(at(item, "title"))),
@@ -88,16 +90,8 @@ interface Facts {
   readonly artwork: string | undefined;
 }
 
-function trackOf(id: string | undefined, { title, artist, album, length, artwork }: Facts): CatalogueTrack | undefined {
-  if (id === undefined || !VIDEO_ID.test(id)) return undefined;
-  return {
-    id,
-    ...(title && { title }),
-    ...(artist && { artist }),
-    ...(album && { album }),
-    ...(length && { durationMs: length }),
-    ...(artwork && { artwork }),
-  };
+function trackOf(id: string | undefined, { length, ...facts }: Facts): object | undefined {
+  return id !== undefined && VIDEO_ID.test(id) ? { id, ...facts, durationMs: length } : undefined;
 }
 
 /** A text as YouTube gives it: pieces, some of them links. */
@@ -151,6 +145,5 @@ function artworkIn(part: unknown): string | undefined {
   const pictures = found === undefined ? [] : Object.values(found[1]);
   const widthOf = (picture: unknown): number => Number(at(picture, "width") ?? 0);
   const url = textAt(pictures.toSorted((a, b) => widthOf(b) - widthOf(a))[0], "url");
-  if (url === undefined || !url.startsWith("https://") || !URL.canParse(url)) return undefined;
-  return url.replace(/=w\d+-h\d+(?=-|$)/, `=w${COVER_SIZE}-h${COVER_SIZE}`);
+  return url?.replace(/=w\d+-h\d+(?=-|$)/, `=w${COVER_SIZE}-h${COVER_SIZE}`);
 }
