@@ -59,7 +59,7 @@ function judge(exchange: HttpExchange, spec: ResolvedSpec, url: URL, wallNow: nu
     throw new AfterbayError("wrong-answer", "The upstream sent another range than the one asked for", { status });
   }
   const size = status === 206 ? range?.size : length;
-  const variant = spec.resolution.variant ?? scoped(spec.resolution.scope, variantOf(validator, size));
+  const variant = spec.resolution.variant ?? scoped(spec.resolution.validatorScope, variantOf(validator, size));
   holdAgainst(spec.expect, { size, variant, validator });
   const asked = spec.end === undefined ? Number.POSITIVE_INFINITY : spec.end - spec.position;
   return {

@@ -8,8 +8,8 @@ export interface Resolution {
   readonly headers?: Readonly<Record<string, string>>;
   /** Names the exact bytes: equal variant, equal bytes. */
   readonly variant?: string;
-  /** Where no variant is named: the validators of other scopes, though equal, are of other bytes. */
-  readonly scope?: string;
+  /** Where no variant is named: the upstream's validators of another scope, though equal, are of other bytes. */
+  readonly validatorScope?: string;
   /** Bytes. A hint, trusted only until the bytes say otherwise. */
   readonly contentLength?: number;
   readonly contentType?: string;
@@ -36,7 +36,10 @@ export interface ResolveRequest {
   readonly attempt: number;
   readonly reason: ResolveReason;
   readonly quality?: Quality;
-  /** The variant whose bytes are wanted: some are held, or playing. Another one can only begin anew. */
+  /**
+   * The variant whose bytes are wanted: some are held, or playing. Another one can only begin anew. A name that ends with a
+   * slash is a `validatorScope`, of bytes that the upstream named.
+   */
   readonly variant?: string;
 }
 

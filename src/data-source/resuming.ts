@@ -79,7 +79,8 @@ export async function openResuming<Spec extends DataSpec>(
 
 /** What later answers must agree with, after this one. */
 export function expectationOf(opened: Opened, known: Expectation | undefined): Expectation {
-  const named = opened.resolution?.variant;
+  const { variant, validatorScope: scope } = opened.resolution ?? {};
+  const named = variant ?? (scope === undefined ? undefined : `${scope}/`);
   return {
     ...(opened.variant === undefined ? {} : { variant: opened.variant }),
     ...(named === undefined ? {} : { resolverVariant: named }),

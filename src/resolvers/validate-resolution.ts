@@ -59,7 +59,7 @@ export function validateResolution(value: unknown): Resolution {
     url,
     headers: optional("headers", headers),
     variant: optional("variant", exactName),
-    scope: optional("scope", exactName),
+    validatorScope: optional("validatorScope", exactName),
     contentLength: optional("contentLength", byteCount),
     contentType: optional("contentType", mediaType),
     expiresAt: optional("expiresAt", amount),

@@ -11,6 +11,8 @@ const SIZE = 2 * 1024 ** 2;
 let one: Upstream;
 let other: Upstream;
 let rig: Rig;
+/** With a chain that remembers nothing. */
+let restart: () => Promise<void>;
 beforeEach(async () => {
   one = await startUpstream();
   other = await startUpstream();
@@ -40,6 +42,7 @@ async function start(options: { one?: ResourceOptions; other?: ResourceOptions }
     { key: "other", resolver: resolver(other) },
   ];
   rig = await startRig({ sources: [{ key: "music", resolver: createChain(links) }] });
+  restart = () => rig.restart({ sources: [{ key: "music", resolver: createChain(links) }] });
 }
 
 async function playSome(): Promise<void> {
@@ -72,6 +75,7 @@ test("a track that was kept in part of one place goes on there, though another c
   one.removeResource("song");
   await playSome();
   one.resource("song", { size: SIZE });
+  await restart();
   const got = await rig.get("song");
   assertBytes(got.body, other.bytes("song"));
 });

@@ -36,6 +36,11 @@ export class Member {
     return this.resolver.variantFamily ?? this.key;
   }
 
+  /** True for a variant, as a chain names it, whose bytes it may have. */
+  mayHave(variant: string): boolean {
+    return variant === `${this.key}/` || stripped(variant, this.family) !== undefined;
+  }
+
   /**
    * Asks it. Its variants come out with its family before them, and what it does not name is named within its own key:
    * two members may give one name to different bytes. Rejects with an AfterbayError, or the signal's reason.
@@ -65,7 +70,7 @@ export class Member {
 
   #translate({ variant, ...request }: ResolveRequest): ResolveRequest {
     const own = variant === undefined ? undefined : stripped(variant, this.family);
-    return own === undefined ? request : { ...request, variant: own };
+    return own === undefined || own === "" ? request : { ...request, variant: own };
   }
 
   #named(resolution: Resolution): Resolution {
@@ -73,7 +78,7 @@ export class Member {
     const window = Math.min(maxWindow, this.resolver.maxWindow ?? Number.POSITIVE_INFINITY);
     return {
       ...resolution,
-      ...(variant === undefined ? { scope: this.key } : { variant: `${this.family}/${variant}` }),
+      ...(variant === undefined ? { validatorScope: this.key } : { variant: `${this.family}/${variant}` }),
       ...(Number.isFinite(window) && { maxWindow: window }),
     };
   }
@@ -94,7 +99,7 @@ export class Member {
 }
 
 /** A member's own name for a variant of a chain; undefined for that of another family. */
-export function stripped(variant: string, family: string): string | undefined {
+function stripped(variant: string, family: string): string | undefined {
   return variant.startsWith(`${family}/`) ? variant.slice(family.length + 1) : undefined;
 }
 

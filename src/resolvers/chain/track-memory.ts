@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Clock } from "../../data-source/clock.ts";
 import type { Resolution, ResolveReason } from "../../data-source/resolution.ts";
 import type { AfterbayError } from "../../errors.ts";
-import { type Member, stripped } from "./member.ts";
+import type { Member } from "./member.ts";
 
 const MAX_TRACKS = 500;
 /** A member whose URL was refused for a track is asked for it after the others this long, ms. */
@@ -98,7 +98,7 @@ export class TrackMemory {
   }
 
   #hasBytes(member: Member, held: string | undefined, last: Served | undefined): boolean {
-    if (held !== undefined) return stripped(held, member.family) !== undefined;
+    if (held !== undefined) return member.mayHave(held);
     return last?.member === member && !last.named;
   }
 

@@ -21,12 +21,19 @@ const AUDIO: Readonly<Record<string, string>> = {
 };
 const VIDEO: Readonly<Record<string, string>> = { mp4: "video/mp4", webm: "video/webm" };
 
+/** What is known of the track that was asked for. */
+export interface About {
+  /** The variant whose bytes are held; it is looked for among all formats. */
+  readonly held: string | undefined;
+  readonly isYouTube: boolean;
+}
+
 /**
- * Reads what yt-dlp wrote of one track. `held`: the variant whose bytes are held; it is looked for among all formats.
+ * Reads what yt-dlp wrote of one track.
  * Throws `unplayable` for what has no bytes in one piece, `not-found` for a list of tracks, `upstream-failed` for what is
  * no answer.
  */
-export function readAnswer(stdout: string, held: string | undefined): Resolution {
+export function readAnswer(stdout: string, { held, isYouTube }: About): Resolution {
   const [first, second] = stdout.split("\n").filter((line) => line.trim() !== "");
   if (second !== undefined) {
     throw new AfterbayError("not-found", "This link names several tracks; open one of them and copy its own link");
@@ -36,20 +43,21 @@ export function readAnswer(stdout: string, held: string | undefined): Resolution
   if (info["is_live"] === true || info["live_status"] === "is_live" || info["live_status"] === "is_upcoming") {
     throw new AfterbayError("unplayable", "This is a live stream, or has not begun: it can be played when it is over");
   }
-  const format = heldFormat(info, held) ?? info;
+  const format = (isYouTube ? heldFormat(info, held) : undefined) ?? info;
   if (info["has_drm"] === true || format["has_drm"] === true) {
     throw new AfterbayError("unplayable", "This track is protected by DRM; Afterbay plays only what is not");
   }
   const url = directUrl(format);
-  const variant = variantOf(url);
+  const variant = isYouTube ? variantOf(url) : undefined;
   const contentType = contentTypeOf(format);
   const contentLength = count(format["filesize"]);
-  const expiresAt = expiryOf(url);
+  const expiresAt = isYouTube ? expiryOf(url) : undefined;
   return {
     ...metadataOf(info),
     url: url.href,
     headers: headersOf(info, format),
-    ...(variant !== undefined && { variant, maxWindow: YOUTUBE_WINDOW }),
+    ...(isYouTube && { maxWindow: YOUTUBE_WINDOW }),
+    ...(variant !== undefined && { variant }),
     ...(contentType !== undefined && { contentType }),
     ...(contentLength !== undefined && { contentLength }),
     ...(expiresAt !== undefined && { expiresAt }),
@@ -97,16 +105,15 @@ function urlOf({ url }: Fields): URL | undefined {
  * What names the exact bytes of a format of YouTube's, as the `youtube` source names them: itag, time of encoding, length.
  * Elsewhere the upstream's validators do, since nothing that yt-dlp says is proof.
  */
-function variantOf({ hostname, searchParams }: URL): string | undefined {
-  if (!/(?:^|\.)googlevideo\.com$/.test(hostname)) return undefined;
+function variantOf({ searchParams }: URL): string | undefined {
   const parts = ["itag", "lmt", "clen"].map((name) => searchParams.get(name) ?? "");
   return parts.every((part) => /^\d+$/.test(part)) ? parts.join("-") : undefined;
 }
 
 /** Epoch ms. YouTube's URLs say when they end; those of other sites are tried until they are refused. */
-function expiryOf({ hostname, searchParams }: URL): number | undefined {
+function expiryOf({ searchParams }: URL): number | undefined {
   const expire = searchParams.get("expire") ?? "";
-  return hostname.endsWith(".googlevideo.com") && /^\d{10}$/.test(expire) ? Number(expire) * 1000 : undefined;
+  return /^\d{10}$/.test(expire) ? Number(expire) * 1000 : undefined;
 }
 
 /** Those of the format, which yt-dlp itself would send, and the cookies for its URL. */

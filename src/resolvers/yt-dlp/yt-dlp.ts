@@ -1,4 +1,5 @@
 import type { Resolution, Resolver, ResolveRequest } from "../../data-source/resolution.ts";
+import { Slots } from "../../data-source/slots.ts";
 import { AfterbayError } from "../../errors.ts";
 import { Closing } from "../closing.ts";
 import { readAnswer } from "./answer.ts";
@@ -8,7 +9,6 @@ import { Guard } from "./guard.ts";
 import { parseYtDlpOptions } from "./options.ts";
 import { canonicalId, pageOf } from "./page.ts";
 import { run } from "./run.ts";
-import { Slots } from "../../data-source/slots.ts";
 
 export interface YtDlpLimits {
   /** Milliseconds for one run. Default 19,000. */
@@ -61,7 +61,7 @@ export async function createYtDlp(query: string, limits: YtDlpLimits = {}): Prom
       ran = await once();
     }
     if (ran.code !== 0) throw failureOf(ran.stderr);
-    return readAnswer(ran.stdout, held);
+    return readAnswer(ran.stdout, { held, isYouTube: page.isYouTube });
   };
 
   return {

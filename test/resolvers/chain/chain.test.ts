@@ -212,9 +212,13 @@ describe("a chain of sources", () => {
   test("what nobody names is of the source that gave it, and goes on there", async () => {
     a.says = "transient";
     b.says = { variant: undefined };
-    expect(await resolve()).toMatchObject({ scope: "b", variant: undefined });
+    expect(await resolve()).toMatchObject({ validatorScope: "b", variant: undefined });
     a.says = {};
     expect(await from("x", { reason: "expired" })).toBe("b");
+    // After a restart, the cache knows whose they are.
+    start();
+    expect(await from("x", { variant: "b/" })).toBe("b");
+    expect(b.asked[0]?.request).not.toHaveProperty("variant");
   });
 
   test("a refused URL leads to the next source, and round", async () => {

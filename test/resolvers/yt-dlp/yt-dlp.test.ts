@@ -7,6 +7,7 @@ import type { Resolution, Resolver, ResolveRequest } from "../../../src/data-sou
 import { AfterbayError } from "../../../src/errors.ts";
 import { openSource } from "../../../src/resolvers/index.ts";
 import { validateResolution } from "../../../src/resolvers/validate-resolution.ts";
+import { failureOf } from "../../../src/resolvers/yt-dlp/failures.ts";
 import { Guard } from "../../../src/resolvers/yt-dlp/guard.ts";
 import { createYtDlp } from "../../../src/resolvers/yt-dlp/yt-dlp.ts";
 import { eventually } from "../../helpers/process.ts";
@@ -192,9 +193,10 @@ describe("the yt-dlp source", () => {
       "[generic] deleted-private: Unable to download webpage: HTTP Error 500: Oops": "transient",
     };
     for (const [words, code] of Object.entries(meanings)) {
-      await fake.fail(`WARNING: something about a login\nERROR: ${words}`);
-      expect((await failure()).code, words).toBe(code);
+      expect(failureOf(`WARNING: something about a login\nERROR: ${words}\n`).code, words).toBe(code);
     }
+    await fake.fail("ERROR: [youtube] x: Video unavailable");
+    expect((await failure()).code).toBe("not-found");
   });
 
   test("does without new options where the program is old, and remembers that", async () => {
