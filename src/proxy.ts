@@ -235,6 +235,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     });
   // Until there is someone to be told.
   let onTrackChanged = (_key: TrackKey, _change: TrackChange): void => {};
+  let onCover = (_key: TrackKey, _address: string): void => {};
   const cache: TrackCache = new TrackCache({
     store: new FileChunkStore(dir.root, clock),
     index: new TrackIndex(join(dir.root, "index.log"), (error) => cache.onStorageError(error), clock),
@@ -251,6 +252,9 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
       onTrackChanged(key, change);
       if (change === "stored") telemetry.totals.of(key.source).storedBytes += bytes;
       events.emit("track", { key: trackKey(key.source, key.id), change });
+    },
+    onResolved: (key, { artwork }) => {
+      if (artwork !== undefined) onCover(key, artwork);
     },
     onEvicted: ({ source, id, bytes }, reason) => events.emit("evict", { key: trackKey(source, id), bytes, reason }),
     dataSaver: options.dataSaver ?? false,
@@ -297,6 +301,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     ...(options.background === undefined ? {} : { background: options.background }),
   });
   onTrackChanged = (key, change) => covers.onTrackChanged(key, change);
+  onCover = (key, address) => covers.hear(key, address);
   const serve = (request: IncomingMessage, response: ServerResponse, want: StreamWant): Promise<void> =>
     stream(request, response, quality === undefined ? want : { quality, ...want });
 

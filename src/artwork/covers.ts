@@ -7,6 +7,7 @@ import { imageType } from "../data-source/image-type.ts";
 import type { Artwork, LocalFiles } from "../data-source/resolution.ts";
 import type { Scheduler } from "../data-source/scheduler.ts";
 import { Slots } from "../data-source/slots.ts";
+import { isWholeAddress } from "../cache/track-meta.ts";
 import type { TrackCache, TrackChange } from "../cache/track-cache.ts";
 import { abortReason, AfterbayError, isAfterbayError } from "../errors.ts";
 import { fetchImage } from "./fetch-image.ts";
@@ -17,7 +18,7 @@ export interface CoversOptions {
   readonly dispatcher: Dispatcher;
   readonly scheduler: Scheduler;
   readonly clock: Clock;
-  /** Where the cover of a track is to be had, as its source said. */
+  /** Where the cover of a track is to be had, as far as that was kept. */
   readonly addressOf: (key: TrackKey) => Promise<string | undefined>;
   readonly localOf: (source: string) => LocalFiles | undefined;
   /** False: fetches only what is asked for. Default true. */
@@ -34,6 +35,8 @@ const COURTESY_MS = 1000;
 const NONE_MS = 600_000;
 const FAILED_MS = 30_000;
 const MAX_FAILURES = 1000;
+/** Tracks of which is remembered where their source said that their covers are. */
+const MAX_HEARD = 5000;
 /** Whether a whole track has its cover is looked at when it was played, after this long, ms. */
 const AGAIN_MS = 60_000;
 /** Tracks whose covers wait to be fetched. */
@@ -56,6 +59,7 @@ export class Covers {
   readonly #slots = new Slots(AT_ONCE);
   readonly #running = new Map<string, Promise<Artwork>>();
   readonly #failures = new LRUCache<string, Failure>({ max: MAX_FAILURES });
+  readonly #heard = new LRUCache<string, string>({ max: MAX_HEARD });
   /** When to look again whether a track lacks its cover, monotonic ms. */
   readonly #looked = new LRUCache<string, number>({ max: MAX_FAILURES });
   readonly #queue = new Map<string, TrackKey>();
@@ -75,10 +79,15 @@ export class Covers {
     const local = localOf(key.source);
     const known = await (local === undefined ? this.#kept(key) : local.artwork?.(key.id));
     if (known !== undefined) return known;
-    const address = local === undefined ? await this.#options.addressOf(key) : undefined;
+    const address = local === undefined ? await this.#addressOf(key) : undefined;
     if (address === undefined) throw none();
     if (offline) throw new AfterbayError("not-cached", "This track's cover is not in the cache");
     return await abortable(this.#fetchOnce(key, address), signal);
+  }
+
+  /** A source said where a track's cover is to be had: with what is not kept, such as a signature. */
+  hear(key: TrackKey, address: string): void {
+    this.#heard.set(nameOf(key), address);
   }
 
   /** A track that is whole gets its cover, too, when the music leaves time for it. */
@@ -97,6 +106,11 @@ export class Covers {
     this.#gone.abort(new AfterbayError("busy", "The proxy is closing"));
     await this.#working;
     await Promise.allSettled(this.#running.values());
+  }
+
+  async #addressOf(key: TrackKey): Promise<string | undefined> {
+    const address = this.#heard.get(nameOf(key)) ?? (await this.#options.addressOf(key));
+    return address !== undefined && isWholeAddress(address) ? address : undefined;
   }
 
   async #kept(key: TrackKey): Promise<Artwork | undefined> {
@@ -123,10 +137,10 @@ export class Covers {
   }
 
   async #complete(key: TrackKey): Promise<void> {
-    const { cache, clock, addressOf } = this.#options;
+    const { cache, clock } = this.#options;
     if (cache.find(key)?.complete !== true || this.#running.has(nameOf(key))) return;
     this.#looked.set(nameOf(key), clock.now() + AGAIN_MS);
-    const address = await addressOf(key);
+    const address = await this.#addressOf(key);
     if (address === undefined || this.#failureOf(key, address) !== undefined) return;
     if ((await cache.artwork(key)) !== undefined) return;
     for (;;) {

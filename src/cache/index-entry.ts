@@ -7,6 +7,7 @@ export interface TrackMeta {
   readonly artist?: string;
   readonly album?: string;
   readonly durationMs?: number;
+  /** Where its cover is to be had; of an address with a query, what stands before that, and the question mark. */
   readonly artwork?: string;
   readonly loudnessDb?: number;
 }

@@ -1,5 +1,5 @@
 import type { Clock } from "../data-source/clock.ts";
-import type { DataSource, TrackKey } from "../data-source/data-source.ts";
+import type { DataSource, Opened, TrackKey } from "../data-source/data-source.ts";
 import type { Resolution } from "../data-source/resolution.ts";
 import { AfterbayError, abortReason } from "../errors.ts";
 import type { ChunkStore, VariantName } from "./chunk-store.ts";
@@ -43,6 +43,8 @@ export interface TrackCacheOptions {
   readonly isWished?: (key: TrackKey) => boolean;
   /** Told when stored bytes of a track came or went (`bytes`: how many), or it became complete. */
   readonly onChanged?: (key: TrackKey, change: TrackChange, bytes?: number) => void;
+  /** Told what the resolver says of a track whenever its upstream was asked. */
+  readonly onResolved?: (key: TrackKey, resolution: Resolution) => void;
   /** Told of each track that was evicted, with the bytes on disk that it took, and why. */
   readonly onEvicted?: (track: TrackKey & { readonly bytes: number }, reason: EvictionReason) => void;
   /** Fills stop as soon as nobody reads. */
@@ -90,7 +92,10 @@ export class TrackCache {
         onStored: (variant, bytes) => this.#onStored(variant, bytes),
         onStorageError: (error) => this.onStorageError(error),
         onLost: (variant) => this.#records.lose(variant.stem),
-        onDescribed: ({ stem }, opened) => this.#records.describe(stem, metaOf(opened)),
+        onDescribed: ({ stem, name }, opened) => {
+          this.#records.describe(stem, metaOf(opened));
+          this.#tell(name, opened);
+        },
         onChanged: (variant) => {
           this.#records.save(variant);
           if (variant.complete) onChanged?.(variant.name, "complete");
@@ -112,7 +117,10 @@ export class TrackCache {
     this.#openings = new Openings({
       upstream,
       clock,
-      establish: (opened, want, take) => this.#current.establish(opened, want, take),
+      establish: (opened, want, take) => {
+        this.#tell(want, opened);
+        return this.#current.establish(opened, want, take);
+      },
     });
     this.#survey = new Survey({ store, index, live: this.#live, clock, onEnd: () => this.#evictor.reorder() });
     this.#usage = new DiskUsage(index, store.files?.overhead, () => this.#survey.startSoon());
@@ -292,6 +300,10 @@ export class TrackCache {
   onStorageError(error: unknown): void {
     this.#health.refused(error);
     if (FULL.has((error as NodeJS.ErrnoException).code ?? "")) this.#evictor.onRefused();
+  }
+
+  #tell({ source, id }: TrackKey, { resolution }: Opened): void {
+    if (resolution !== undefined) this.#options.onResolved?.({ source, id }, resolution);
   }
 
   #onStored(variant: LiveVariant, bytes: number): void {

@@ -76,7 +76,7 @@ export class Catalogue {
   /** One track with its map; undefined if no source lists or told of it and nothing of it is stored. */
   async find({ source, id }: TrackKey): Promise<ApiTrack | undefined> {
     const { cache } = this.#options;
-    const listed = (await this.#listOf(source))?.find((track) => track.id === id);
+    const listed = await this.#listed({ source, id });
     const stored = cache.find({ source, id });
     return listed === undefined && stored === undefined && !this.#learnt.has(trackKey(source, id))
       ? undefined
@@ -111,11 +111,14 @@ export class Catalogue {
     return found;
   }
 
-  /** Where the cover of a track is to be had: as its source said when it was resolved or found, else as it lists it. */
+  /** Where the cover of a track is to be had: as its source said when it was found, else as it lists it, else as is kept. */
   async artworkAddress(key: TrackKey): Promise<string | undefined> {
-    const stored = this.#options.cache.find(key)?.meta.artwork;
-    const told = stored ?? this.#learnt.get(trackKey(key.source, key.id))?.artwork;
-    return told ?? (await this.#listOf(key.source))?.find(({ id }) => id === key.id)?.artwork;
+    const told = this.#learnt.get(trackKey(key.source, key.id))?.artwork ?? (await this.#listed(key))?.artwork;
+    return told ?? this.#options.cache.find(key)?.meta.artwork;
+  }
+
+  async #listed(key: TrackKey): Promise<CatalogueTrack | undefined> {
+    return (await this.#listOf(key.source))?.find(({ id }) => id === key.id);
   }
 
   async #listOf(source: string): Promise<readonly CatalogueTrack[] | undefined> {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
@@ -73,6 +73,7 @@ test("an offline track still has its name and its cover, which nobody asked for 
   expect(covers()).toBe(1);
   const shown = [await rig.json("/api/tracks"), await rig.json("/api/sessions"), rig.log];
   expect(JSON.stringify(shown)).not.toContain(SECRET);
+  expect(await readFile(join(rig.cacheDir, "v1", "index.log"), "utf8")).not.toContain(SECRET);
   await request({ port: rig.port, method: "DELETE", path: "/api/tracks/w/song" });
   expect((await cover()).status).toBe(404);
   const files = await readdir(rig.cacheDir, { recursive: true });
