@@ -1,5 +1,6 @@
 import { MiB } from "../../data-source/data-source.ts";
-import type { Resolution } from "../../data-source/resolution.ts";
+import type { CatalogueTrack, Resolution } from "../../data-source/resolution.ts";
+import { toldTrack } from "../../data-source/told-track.ts";
 import { AfterbayError } from "../../errors.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -138,25 +139,21 @@ function contentTypeOf({ ext, acodec, vcodec }: Fields): string | undefined {
   return type === "audio/webm" && acodec === "opus" ? `${type}; codecs="opus"` : type;
 }
 
-type Metadata = Pick<Resolution, "title" | "artist" | "album" | "durationMs" | "artwork">;
-
 /** Sites of music name track and artist; of others the title is that of the page, and the artist whoever put it there. */
-function metadataOf(info: Fields): Metadata {
-  const title = words(info["track"]) ?? words(info["title"]);
+function metadataOf(info: Fields): Omit<CatalogueTrack, "id"> {
+  const { duration } = info;
   const artists = Array.isArray(info["artists"]) ? info["artists"].map(words).filter((name) => name !== undefined) : [];
   const uploader = words(info["uploader"])?.replace(/ - Topic$/, "");
-  const artist =
-    artists.length > 0 ? artists.join(", ") : (words(info["artist"]) ?? words(info["creator"]) ?? uploader);
-  const album = words(info["album"]);
-  const { duration } = info;
-  const artwork = urlOf({ url: info["thumbnail"] });
-  return {
-    ...(title !== undefined && { title }),
-    ...(artist !== undefined && { artist }),
-    ...(album !== undefined && { album }),
-    ...(typeof duration === "number" && duration > 0 && { durationMs: Math.round(duration * 1000) }),
-    ...(artwork !== undefined && { artwork: artwork.href }),
-  };
+  const told = toldTrack({
+    id: "-",
+    title: words(info["track"]) ?? info["title"],
+    artist: artists.length > 0 ? artists.join(", ") : (words(info["artist"]) ?? words(info["creator"]) ?? uploader),
+    album: info["album"],
+    durationMs: typeof duration === "number" ? Math.round(duration * 1000) : undefined,
+    artwork: info["thumbnail"],
+  });
+  const { id: _id, ...metadata } = told ?? { id: "" };
+  return metadata;
 }
 
 function words(value: unknown): string | undefined {

@@ -112,6 +112,20 @@ describe("the yt-dlp source", () => {
     expect([variant, expiresAt, contentType]).toEqual([undefined, undefined, "audio/mpeg"]);
   });
 
+  test("an odd title or cover leaves a track playable", async () => {
+    for (const thumbnail of [
+      `https://x.example/${"x".repeat(20_000)}`,
+      "https://me:pw@x.example/",
+      "data:,",
+      5,
+      null,
+    ]) {
+      await fake.answer(ID, video(ID, { thumbnail, track: { de: "Lied" }, title: "One\nline", duration: -1 }));
+      const resolution = validateResolution(await resolve());
+      expect(resolution).toMatchObject({ title: "One line", artwork: undefined, durationMs: undefined });
+    }
+  });
+
   test("looks for the bytes that are held among all formats", async () => {
     const { variant, contentType } = await resolve(ID, { variant: "140-1712345678123456-3000140", quality: "high" });
     expect([variant, contentType]).toEqual(["140-1712345678123456-3000140", "audio/mp4"]);
