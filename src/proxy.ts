@@ -484,7 +484,9 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     set cacheSize(bytes) {
       if (!Number.isSafeInteger(bytes) || bytes < 0)
         throw new ConfigError("The cache's size is a whole number of bytes");
+      const isRaised = bytes > cache.budget;
       cache.budget = bytes;
+      if (isRaised) offline.prefetcher.onRoom();
     },
     on: (event, listener) => events.on(event, listener),
     off: (event, listener) => events.off(event, listener),

@@ -112,7 +112,7 @@ export class Offline {
   async unpin(key: TrackKey): Promise<boolean> {
     const was = await this.pins.remove(key);
     if (!was) return false;
-    this.prefetcher.update();
+    this.prefetcher.onRoom();
     this.#cache?.keepToBudget();
     return true;
   }

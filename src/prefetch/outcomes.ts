@@ -6,6 +6,9 @@ import { type Job, jobName, jobNames, type Plan, type PrefetchMode } from "./pla
 /** A failed job is tried again after this long, twice as long the next time, ms. */
 const RETRY_MS = 15_000;
 const MAX_TRIES = 5;
+/** What is pinned fits into the budget: others leave its room sooner or later. Looked at again after this long, later doubled, ms. */
+const ROOM_AGAIN_MS = 60_000;
+const MAX_ROOM_AGAIN_MS = 15 * 60_000;
 /** Errors that no later try mends. */
 const FINAL = ["not-found", "unplayable", "bad-request", "no-space"] as const;
 /** A source that fails for all tracks is left alone this long, ms, where nobody says how long. */
@@ -46,8 +49,8 @@ export class Outcomes {
     this.#failures.delete(jobName(job));
   }
 
-  /** The code of the error, and the monotonic ms of the next try. */
-  failed(job: Job, error: unknown): { readonly code: string; readonly notBefore: number } {
+  /** The code of the error, and the monotonic ms of the next try. `isPinned`: it was granted its room. */
+  failed(job: Job, error: unknown, isPinned = false): { readonly code: string; readonly notBefore: number } {
     const now = this.#clock.now();
     const code = isAfterbayError(error) ? error.code : "upstream-failed";
     const name = jobName(job);
@@ -62,6 +65,11 @@ export class Outcomes {
       return { code, notBefore };
     }
     const tries = before + 1;
+    if (isPinned && isAfterbayError(error, "no-space")) {
+      const notBefore = now + Math.min(ROOM_AGAIN_MS * 2 ** before, MAX_ROOM_AGAIN_MS);
+      this.#failures.set(name, { job, code, tries, notBefore });
+      return { code, notBefore };
+    }
     const final = tries >= MAX_TRIES || isAfterbayError(error, ...FINAL);
     const notBefore = final ? Number.POSITIVE_INFINITY : now + RETRY_MS * 2 ** (tries - 1);
     this.#failures.set(name, { job, code, tries, notBefore });
@@ -78,6 +86,11 @@ export class Outcomes {
   forgetFailures(keys: Iterable<TrackKey>): void {
     if (this.#failures.size === 0) return;
     for (const key of keys) for (const name of jobNames(key)) this.#failures.delete(name);
+  }
+
+  /** Room was made: what found none is to be tried again. */
+  forgetLackOfRoom(): void {
+    for (const [name, { code }] of this.#failures) if (code === "no-space") this.#failures.delete(name);
   }
 
   /** Forgets what is not wanted any more. */

@@ -105,6 +105,12 @@ export class Prefetcher {
     if (this.#outcomes.forget(key)) this.update();
   }
 
+  /** Room was made: what found none is tried again. */
+  onRoom(): void {
+    this.#outcomes.forgetLackOfRoom();
+    this.update();
+  }
+
   /** How each track of these lists stands, in their order; of one on several, as the last of them wants it. */
   *states(lists: Iterable<WishList> = this.#lists.values()): Generator<PrefetchState> {
     const wanted = new Map<string, { key: TrackKey; mode: PrefetchMode }>();
@@ -233,7 +239,7 @@ export class Prefetcher {
   }
 
   #failed(job: Job, error: unknown): void {
-    const { code, notBefore } = this.#outcomes.failed(job, error);
+    const { code, notBefore } = this.#outcomes.failed(job, error, this.#options.pinned.has(job.key));
     this.#retry(notBefore);
     this.#tell(job, "failed", code);
   }
