@@ -123,11 +123,7 @@ export async function playWith(
     if (wishes.shuffle || ids.length > 0) playback.setShuffle(wishes.shuffle);
     if (wishes.repeat !== undefined) playback.setRepeat(wishes.repeat);
     playback.add(tracks);
-    const [first] = playback.state.queue.slice(Math.max(0, playback.state.index));
-    if (first !== undefined) {
-      await Promise.race([book.learn(first), delay(FACTS_MS)]);
-      playback.play();
-    }
+    let left = stop;
     if (isScreen) {
       const list = async () => (await owner.json({ method: "GET", path: "/api/tracks" }, tracksShape)).tracks;
       const search = async (words: string, signal: AbortSignal) => {
@@ -138,8 +134,15 @@ export async function playWith(
       const tui = new Tui({ io, playback, auto, book, finders, defaultSource });
       ends.push(() => tui.close());
       onNews = () => tui.update();
-      await Promise.race([tui.left, stop]);
-    } else await playInLines({ io, playback, book, complaints, defaultSource, stop });
+      left = Promise.race([tui.left, stop]);
+    }
+    const [first] = playback.state.queue.slice(Math.max(0, playback.state.index));
+    if (first !== undefined) {
+      await Promise.race([book.learn(first), delay(FACTS_MS), left]);
+      playback.play();
+    }
+    if (isScreen) await left;
+    else await playInLines({ io, playback, book, complaints, defaultSource, stop });
   } finally {
     // The last first: the terminal is given back before anything can take its time.
     for (const end of ends.toReversed()) await end();

@@ -167,6 +167,11 @@ describe("the terminal player", () => {
     expect(terminal.written.endsWith(LEAVE)).toBe(true);
   });
 
+  test("Ctrl-C leaves, also out of a search", async () => {
+    type("/", "x", "\x03");
+    await eventually(() => expect(left).toBe(true));
+  });
+
   test("stops as other programs do, and is there again", async () => {
     const kill = vi.spyOn(process, "kill").mockReturnValue(true);
     type("\x1a");

@@ -46,6 +46,7 @@ function viewWith(ids: readonly string[], state: Partial<PlaybackState> = {}, re
     selected: undefined,
     search: undefined,
     help: false,
+    failed: new Set(),
     notice: undefined,
     now: 0,
     ...rest,
@@ -122,6 +123,11 @@ describe("the view", () => {
     );
     expect(lines.join("\n").replaceAll(STYLES, "")).toMatch(/^[\n -~]*$/);
     expect(lines.join("\n")).toContain("||");
+  });
+
+  test("marks what is whole, begun, or could not be played", () => {
+    const rows = drawn(viewWith(["plain", "long", "rtl"], {}, { failed: new Set([3]) }));
+    expect(rows.slice(11, 14).map((line) => line.trimEnd().at(-1))).toEqual(["✓", "◐", "✗"]);
   });
 
   test("keeps the row in sight that plays or is chosen, among 10,000", () => {

@@ -37,6 +37,7 @@ export class Tui {
   readonly #search: Search;
   readonly #quit = settler();
   readonly #unlisten: () => void;
+  readonly #failed = new Set<number>();
   #selected: number | undefined;
   #help = false;
   #notice: { readonly text: string; readonly bad: boolean } | undefined;
@@ -50,7 +51,11 @@ export class Tui {
     this.#terminal = new Terminal(options.io);
     this.#search = new Search(options.finders, () => this.update());
     this.#unlisten = options.playback.listen((event) => {
+      const { status, queue, index } = options.playback.state;
+      const current = queue[index];
+      if (event.type === "state" && status === "playing" && current !== undefined) this.#failed.delete(current.entry);
       if (event.type === "failed") {
+        this.#failed.add(event.entry.entry);
         const known = options.book.peek(event.entry);
         this.#say(`Skipped ${plain(known.title ?? event.entry.id)}: ${event.message}`, true);
       }
@@ -94,6 +99,7 @@ export class Tui {
       selected: this.#selected,
       search: this.#search.view,
       help: this.#help,
+      failed: this.#failed,
       notice: this.#notice,
       now: Date.now(),
     };

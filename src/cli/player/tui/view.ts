@@ -36,6 +36,8 @@ export interface View {
   readonly selected: number | undefined;
   readonly search: SearchView | undefined;
   readonly help: boolean;
+  /** The entries that could not be played. */
+  readonly failed: ReadonlySet<number>;
   /** Of the moment: what was just done, or has failed. */
   readonly notice: { readonly text: string; readonly bad: boolean } | undefined;
   /** Epoch ms. */
@@ -97,6 +99,7 @@ const ASCII: Readonly<Record<string, string>> = {
   "─": "-",
   "✓": "#",
   "◐": "=",
+  "✗": "x",
   "▀": "#",
   "▘": "=",
   "▸": "-",
@@ -321,6 +324,7 @@ class Drawing {
       return this.#row(entry, {
         number: String(at + 1).padStart(digits),
         lengthWidth,
+        hasFailed: this.#view.failed.has(entry.entry),
         isCurrent: at === index,
         isSelected: at === selected,
       });
@@ -363,16 +367,17 @@ class Drawing {
       readonly number?: string;
       readonly where?: string;
       readonly lengthWidth: number;
+      readonly hasFailed?: boolean;
       readonly isCurrent: boolean;
       readonly isSelected: boolean;
     },
   ): string {
-    const { bold, dim, cyan, green, inverse } = this.#screen;
-    const { isCurrent, isSelected } = row;
+    const { bold, dim, cyan, green, red, inverse } = this.#screen;
+    const { hasFailed = false, isCurrent, isSelected } = row;
     const known = this.#view.knownOf(track);
     const sign = isSelected ? "›" : isCurrent ? "▶" : " ";
     const length = this.#lengthOf(track).padStart(row.lengthWidth);
-    const mark = known.complete === true ? "✓" : (known.cachedBytes ?? 0) > 0 ? "◐" : " ";
+    const mark = hasFailed ? "✗" : known.complete === true ? "✓" : (known.cachedBytes ?? 0) > 0 ? "◐" : " ";
     const lead = `${this.#glyph(sign)} ${row.number === undefined ? "" : `${row.number}  `}`;
     const where = row.where === undefined || this.#inner < 60 ? "" : `  ${pad(truncate(row.where, 9), 9)}`;
     const end = `${where}  ${length} ${this.#glyph(mark)}`;
@@ -391,7 +396,7 @@ class Drawing {
       { text: title, style: isCurrent ? bold : plainly },
       { text: by, style: isCurrent ? cyan : dim },
       { text: end.slice(0, -1), style: isCurrent ? cyan : dim },
-      { text: end.slice(-1), style: green },
+      { text: end.slice(-1), style: hasFailed ? red : green },
     ]);
   }
 
