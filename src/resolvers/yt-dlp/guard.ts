@@ -84,8 +84,15 @@ export class Guard {
       });
       sent.once("response", (answer) => {
         const { connection: _own, "keep-alive": _time, ...kept } = answer.headers;
-        response.writeHead(answer.statusCode ?? 502, answer.statusMessage, kept);
-        answer.on("error", () => response.destroy()).pipe(response);
+        answer.on("error", () => response.destroy());
+        try {
+          response.writeHead(answer.statusCode ?? 502, answer.statusMessage, kept);
+          answer.pipe(response);
+        } catch {
+          // Node reads what it refuses to write: statuses out of range, control characters.
+          response.destroy();
+          socket.destroy();
+        }
       });
       sent.once("error", () => {
         if (response.headersSent) response.destroy();

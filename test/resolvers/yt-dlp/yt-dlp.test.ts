@@ -1,5 +1,5 @@
 import { type IncomingMessage, request as ask } from "node:http";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { once } from "node:events";
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -285,6 +285,29 @@ describe("the guard of yt-dlp's requests", () => {
       await guard.close();
     }
     expect(up.requests("song")).toHaveLength(1);
+  });
+
+  test("survives answers that cannot be handed on", async () => {
+    const odd = [
+      "HTTP/1.1 999 x\u0001y",
+      "HTTP/1.1 001 OK",
+      "nonsense",
+      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz",
+    ];
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.end(`${odd.shift()}\r\nx: \u0080\r\n\r\n`, "latin1"));
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const guard = await Guard.start({ allowPrivate: true });
+    while (odd.length > 0) {
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+      await through(guard, url).catch((error: unknown) => expect(error).toBeInstanceOf(Error));
+    }
+    expect(await through(guard, `${up.origin}/song`)).toBe(1000);
+    await guard.close();
+    server.close();
   });
 
   test("lets nobody through without its password, and fails as the upstream does", async () => {
