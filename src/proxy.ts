@@ -298,7 +298,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     clock,
     addressOf: (key) => catalogue.artworkAddress(key),
     localOf: (source) => locals.get(source),
-    ...(options.background === undefined ? {} : { background: options.background }),
+    background: options.background !== false && options.dataSaver !== true,
   });
   onTrackChanged = (key, change) => covers.onTrackChanged(key, change);
   onCover = (key, address) => covers.hear(key, address);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { LRUCache } from "lru-cache";
 import type { Dispatcher } from "undici";
 import { abortable, linkedController } from "../data-source/aborting.ts";
@@ -21,8 +22,8 @@ export interface CoversOptions {
   /** Where the cover of a track is to be had, as far as that was kept. */
   readonly addressOf: (key: TrackKey) => Promise<string | undefined>;
   readonly localOf: (source: string) => LocalFiles | undefined;
-  /** False: fetches only what is asked for. Default true. */
-  readonly background?: boolean;
+  /** False: fetches only what is asked for. */
+  readonly background: boolean;
 }
 
 /** Pictures fetched at once. */
@@ -37,6 +38,7 @@ const FAILED_MS = 30_000;
 const MAX_FAILURES = 1000;
 /** Tracks of which is remembered where their source said that their covers are. */
 const MAX_HEARD = 5000;
+const MAX_ADDRESS = 4096;
 /** Whether a whole track has its cover is looked at when it was played, after this long, ms. */
 const AGAIN_MS = 60_000;
 /** Tracks whose covers wait to be fetched. */
@@ -68,6 +70,8 @@ export class Covers {
 
   constructor(options: CoversOptions) {
     this.#options = options;
+    // One listener a cover that is waited for.
+    setMaxListeners(0, this.#gone.signal);
   }
 
   /**
@@ -87,7 +91,7 @@ export class Covers {
 
   /** A source said where a track's cover is to be had: with what is not kept, such as a signature. */
   hear(key: TrackKey, address: string): void {
-    this.#heard.set(nameOf(key), address);
+    if (address.length <= MAX_ADDRESS) this.#heard.set(nameOf(key), address);
   }
 
   /** A track that is whole gets its cover, too, when the music leaves time for it. */
@@ -96,7 +100,7 @@ export class Covers {
     if (change === "lost" || change === "evicted") this.#looked.delete(name);
     if (change !== "complete" && change !== "idle") return;
     if (this.#options.clock.now() < (this.#looked.get(name) ?? 0)) return;
-    if (this.#options.background === false || this.#gone.signal.aborted || this.#queue.size >= MAX_QUEUED) return;
+    if (!this.#options.background || this.#gone.signal.aborted || this.#queue.size >= MAX_QUEUED) return;
     this.#queue.set(name, key);
     this.#begin();
   }

@@ -152,7 +152,7 @@ test("music comes first", async () => {
   await start();
   rig.up.resource("other", { size: 30_000 * KiB });
   await rig.get("w/song", { readBytes: 250 * KiB });
-  rig.up.script("other", [{ do: { pace: 1_500_000 } }]);
+  rig.up.script("other", [{ do: { pace: 300_000 } }]);
   const left = new AbortController();
   const playing = rig.get("w/other", { signal: left.signal }).catch(() => {});
   await eventually(() => expect(rig.up.bytesSent("other")).toBeGreaterThan(0));

@@ -2,10 +2,10 @@ import type { Clock } from "../../data-source/clock.ts";
 
 /** How much of the score one outcome makes up. */
 const WEIGHT = 0.3;
-/** A member whose last two outcomes were failures is below this, and stays so for 43 s without another outcome. */
+/** A member whose last two outcomes were failures is below this, and stays so for 15 s without another outcome. */
 const AILING = 0.69;
 /** In this time without an outcome, ms, half of what is missing of a full score comes back. */
-const HALF_LIFE_MS = 60_000;
+const HALF_LIFE_MS = 20_000;
 /** A wait that a member asks for is kept for at most this long, ms: it may have been meant for one track. */
 const MAX_REST_MS = 60_000;
 
