@@ -49,7 +49,7 @@ async function playSome(): Promise<void> {
 test("an offline track still has its name and its cover, which nobody asked for before", async () => {
   await start();
   await rig.get("w/song");
-  await eventually(async () => expect((await cover("?offline=1")).status).toBe(200));
+  await eventually(async () => expect((await cover("?offline=1")).status).toBe(200), { timeoutMs: 10_000 });
   rig.up.removeResource("cover");
   rig.up.removeResource("song");
   await rig.restart({ resolve: () => Promise.reject(new Error("gone")) } as never);
@@ -155,7 +155,7 @@ test("music comes first", async () => {
   rig.up.script("other", [{ do: { pace: 300_000 } }]);
   const left = new AbortController();
   const playing = rig.get("w/other", { signal: left.signal }).catch(() => {});
-  await eventually(() => expect(rig.up.bytesSent("other")).toBeGreaterThan(0));
+  await eventually(() => expect(rig.up.bytesSent("other")).toBeGreaterThan(0), { timeoutMs: 10_000 });
   // Whole now, while another one plays.
   await rig.get("w/song");
   await delay(200);

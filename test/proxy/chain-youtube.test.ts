@@ -49,8 +49,9 @@ test("yt-dlp goes on where YouTube gives the first minute alone, with the same b
   expect(rig.up.bytesSent("song")).toBeGreaterThan(yt.bytes(ID, 251).length - 2 * MINUTE);
   expect(ytDlp.calls()).toHaveLength(1);
   const variant = `googlevideo/251-1700000000000251-${got.body.length}`;
-  await eventually(async () =>
-    expect(await rig.json(`/api/tracks/music/${ID}`)).toMatchObject({ variant, complete: true }),
+  await eventually(
+    async () => expect(await rig.json(`/api/tracks/music/${ID}`)).toMatchObject({ variant, complete: true }),
+    { timeoutMs: 10_000 },
   );
 });
 

@@ -47,7 +47,7 @@ async function start(options: { one?: ResourceOptions; other?: ResourceOptions }
 
 async function playSome(): Promise<void> {
   await rig.get("song", { readBytes: 100_000 });
-  await eventually(() => expect(one.live() + other.live()).toBe(0));
+  await eventually(() => expect(one.live() + other.live()).toBe(0), { timeoutMs: 10_000 });
 }
 
 test("a track that the first place lacks comes from the second, and stays there", async () => {

@@ -363,11 +363,14 @@ describe("what yt-dlp names, through the proxy", () => {
       expect.stringContaining("upstream-timeout"),
     ]);
     await fake.hold(false);
-    const late = await eventually(async () => {
-      const got = await rig.get(path);
-      expect(got.status).toBe(200);
-      return got;
-    });
+    const late = await eventually(
+      async () => {
+        const got = await rig.get(path);
+        expect(got.status).toBe(200);
+        return got;
+      },
+      { timeoutMs: 10_000 },
+    );
     expect(Buffer.from(late.body).equals(rig.up.bytes("song"))).toBe(true);
     expect(fake.calls()).toHaveLength(1);
   });
