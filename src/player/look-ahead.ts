@@ -76,6 +76,11 @@ export class LookAhead {
     await Promise.race([sent.catch(() => {}), late]);
   }
 
+  /** Wishes for the same once more: whoever was told may have begun anew since. */
+  renew(): void {
+    void this.#send();
+  }
+
   #update(): void {
     const wanted = this.#wanted();
     const isSame = (track: TrackKey, index: number): boolean => {

@@ -4,6 +4,7 @@ import { DailyBudget } from "../../src/player/daily-budget.ts";
 import { LookAhead, type LookAheadOptions } from "../../src/player/look-ahead.ts";
 import { proxyPrefetch } from "../../src/player/proxy-prefetch.ts";
 import { Playback } from "../../src/player/playback.ts";
+import { Reachability } from "../../src/player/reachability.ts";
 import { ManualClock, settle } from "../data-source/fakes.ts";
 import { FakeDriver } from "./fake-driver.ts";
 
@@ -49,6 +50,31 @@ test("wishes for the next three in play order, once something plays, and for non
   expect(lists).toEqual(["bcd", "cde", shuffled.join("")]);
   await ahead.close();
   expect(lists.at(-1)).toBe("");
+});
+
+test("wishes once more for the same when it is told to", async () => {
+  const { playback, clock, lists, ahead } = await world("abc");
+  playback.play();
+  await clock.advance(500);
+  ahead.renew();
+  await settle();
+  expect(lists).toEqual(["bc", "bc"]);
+});
+
+test("a source that was found away is taken for away for 15 s, or until something of it comes", () => {
+  const clock = new ManualClock();
+  const reachability = new Reachability(clock);
+  const after = (code: string | undefined): boolean => {
+    reachability.note(code);
+    return reachability.isOffline();
+  };
+  expect(["not-found", "offline", undefined, "unreachable", "unplayable"].map(after)).toEqual([
+    ...[false, true, false, true, true],
+  ]);
+  clock.holdUp(14_999);
+  expect(reachability.isOffline()).toBe(true);
+  clock.holdUp(1);
+  expect(reachability.isOffline()).toBe(false);
 });
 
 test("a track that is there twice is wished for once, and one that plays not at all", async () => {

@@ -113,8 +113,10 @@ export async function playWith(
     const onTrack = newsOf(book, playback);
     void followEvents(owner, listening.signal, (name, data) => {
       const { key, state, code } = data;
-      if (name === "reset") book.doubt();
-      else if (name === "track" && typeof key === "string") onTrack(key, data);
+      if (name === "reset") {
+        book.doubt();
+        ahead.renew();
+      } else if (name === "track" && typeof key === "string") onTrack(key, data);
       else if (name === "prefetch" && (state === "done" || state === "failed")) {
         reachability.note(typeof code === "string" ? code : undefined);
       }
