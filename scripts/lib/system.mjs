@@ -2,8 +2,13 @@ import { accessSync, constants, existsSync, readdirSync, readFileSync } from "no
 import { delimiter, join } from "node:path";
 import { capture, say } from "./setup.mjs";
 
-/** The players that tests use for real, by package name: any one of the programs will do. */
-const players = { mpv: ["mpv"], ffmpeg: ["ffmpeg"], chromium: ["chromium", "chromium-browser", "google-chrome"] };
+/** The programs that tests use for real, by package name: any one of the programs will do. */
+const players = {
+  mpv: ["mpv"],
+  ffmpeg: ["ffmpeg"],
+  chromium: ["chromium", "chromium-browser", "google-chrome"],
+  "yt-dlp": ["yt-dlp"],
+};
 
 function onPath(program) {
   return (process.env.PATH ?? "").split(delimiter).some((directory) => {

@@ -53,10 +53,12 @@ export async function createYtDlp(query: string, limits: YtDlpLimits = {}): Prom
     const { quality = usual, variant: held } = about;
     const itag = /^(\d+)-\d+-\d+$/.exec(held ?? "")?.[1];
     const env = ytDlpEnvironment(process.env, (await guarded()).url);
-    const once = async (): Promise<Awaited<ReturnType<typeof run>>> =>
+    const once = async (): ReturnType<typeof run> =>
       await run(program, { args: ytDlpArguments({ page, quality, itag, old }), env, timeoutMs, signal });
+    // Others may learn it while this one runs.
+    const askedAsNew = !old;
     let ran = await once();
-    if (ran.code === 2 && !old && isTooOld(ran.stderr)) {
+    if (ran.code === 2 && askedAsNew && isTooOld(ran.stderr)) {
       old = true;
       ran = await once();
     }

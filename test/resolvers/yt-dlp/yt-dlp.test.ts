@@ -222,6 +222,16 @@ describe("the yt-dlp source", () => {
     expect(fake.calls()).toHaveLength(3);
   });
 
+  test("each of those that were asked before it was known to be old is asked again", async () => {
+    await fake.fail("yt-dlp: error: no such option: --js-runtimes", 2);
+    await fake.hold(true);
+    const all = Promise.all([failure(), failure(), failure()]);
+    await eventually(() => expect(fake.calls()).toHaveLength(3), { timeoutMs: 10_000 });
+    await fake.hold(false);
+    await all;
+    expect(fake.calls()).toHaveLength(6);
+  });
+
   test("runs at most four at once", async () => {
     await fake.hold(true);
     const all = Promise.all(Array.from({ length: 7 }, () => resolve()));
