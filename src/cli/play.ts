@@ -34,8 +34,10 @@ export const play: CommandSpec = {
       repeat: settings.read(repeat),
       auto: settings.read(auto),
       isScreen: isTui(io) && !settings.read(noTui),
-      program: settings.read(mpv),
     };
+    // Most commands play nothing: what does is loaded here.
+    const { playWith, startMpv } = await import("./player/session.ts");
+    const starting = startMpv(settings.read(mpv));
     const stop = stopping(io.signals, io.exit);
     const gone = new AbortController();
     void stop.asked.then(() => gone.abort());
@@ -43,9 +45,8 @@ export const play: CommandSpec = {
       const owner = await connectOwner(settings, io, gone.signal);
       try {
         const complaints = new Complaints(io);
-        // Most commands play nothing: what does is loaded here.
-        const { playWith } = await import("./player/session.ts");
-        await playWith(owner, settings, complaints, { ids: input.args, wishes, io, stop: stop.asked });
+        const { args: ids } = input;
+        await playWith(owner, settings, complaints, { ids, wishes, mpv: starting, io, stop: stop.asked });
         complaints.end();
       } finally {
         await owner.close();
@@ -54,6 +55,7 @@ export const play: CommandSpec = {
       // Being told to stop is how playing ends.
       if (!stop.now()) throw error;
     } finally {
+      await starting.close();
       stop.end();
     }
   },

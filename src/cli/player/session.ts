@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { parseTrackKey, trackKey } from "../../http/track-path.ts";
 import { ConfigError } from "../../errors.ts";
 import { AutoQueue } from "../../player/auto-queue.ts";
+import type { PlayerDriver } from "../../player/driver.ts";
 import { LookAhead } from "../../player/look-ahead.ts";
 import { startMpvDriver } from "../../player/mpv/mpv-driver.ts";
 import { Playback, type Remembered } from "../../player/playback.ts";
@@ -38,12 +39,35 @@ export interface Wishes {
   readonly auto: boolean;
   /** The whole screen, not lines. */
   readonly isScreen: boolean;
-  readonly program: string;
+}
+
+/** mpv, while it starts. */
+export interface StartingMpv {
+  /** Rejects with a Failure where mpv cannot be had. */
+  readonly driver: Promise<PlayerDriver>;
+  close(): Promise<void>;
+}
+
+/** Starts mpv. Whoever needs it waits for it then: to open the cache takes as long. */
+export function startMpv(program: string): StartingMpv {
+  const driver = startMpvDriver({ program }).catch((error: unknown) => {
+    throw error instanceof ConfigError ? new Failure(error.message, { cause: error }) : error;
+  });
+  const close = (): Promise<void> =>
+    driver.then(
+      (started) => started.close(),
+      () => {},
+    );
+  // Whether anyone comes to wait for it or not.
+  driver.catch(() => {});
+  return { driver, close };
 }
 
 export interface Context {
   readonly ids: readonly string[];
   readonly wishes: Wishes;
+  /** Closed by whoever started it. */
+  readonly mpv: StartingMpv;
   readonly io: Io;
   readonly stop: Promise<void>;
 }
@@ -56,7 +80,7 @@ export async function playWith(
   owner: Owner,
   settings: OwnerSettings,
   complaints: Complaints,
-  { ids, wishes, io, stop }: Context,
+  { ids, wishes, mpv: starting, io, stop }: Context,
 ): Promise<void> {
   const { defaultSource } = owner;
   const { isScreen } = wishes;
@@ -88,11 +112,8 @@ export async function playWith(
       (key) => askTrack(owner, key),
       () => onNews(),
     );
-    const driver = await startMpvDriver({ program: wishes.program }).catch((error: unknown) => {
-      throw error instanceof ConfigError ? new Failure(error.message, { cause: error }) : error;
-    });
     const playback = new Playback({
-      driver,
+      driver: await starting.driver,
       urlFor: remote.urlFor,
       outcomeOf: remote.outcomeOf,
       factsOf: (track) => book.get(track),

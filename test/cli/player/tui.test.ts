@@ -217,7 +217,7 @@ describe("the terminal player", () => {
     await vi.waitFor(() => expect(playback.state.status).toBe("waiting"));
     await shows("The server cannot be reached; trying again in 1 s");
     driver.emit({ type: "broken", message: "mpv ended 4 times within a minute" });
-    await shows("Mpv ended 4 times within a minute");
+    await shows("mpv ended 4 times within a minute");
   });
 });
 

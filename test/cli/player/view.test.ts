@@ -150,7 +150,7 @@ describe("the view", () => {
     expect(said(viewWith(["plain"], { waiting }, { notice }))).toBe(
       "  The source cannot be reached; trying again in 4 s",
     );
-    expect(said(viewWith(["plain"], { waiting, error }, { notice }))).toBe("  Mpv ended");
+    expect(said(viewWith(["plain"], { waiting, error }, { notice }))).toBe("  mpv ended");
   });
 });
 

@@ -440,5 +440,7 @@ function tail(text: string, width: number): string {
 }
 
 function sentence(text: string): string {
+  // A program keeps its name.
+  if (text.startsWith("mpv ")) return plain(text);
   return text.charAt(0).toUpperCase() + plain(text).slice(1);
 }
