@@ -135,7 +135,8 @@ export class Offline {
   onTrackChanged(key: TrackKey, change: TrackChange): void {
     if (this.#prefetcher === undefined) return;
     // Bytes went bad, or were deleted: what is wanted of them is fetched again.
-    if (change === "lost" || change === "evicted") this.#prefetcher.forget(key);
+    if (change === "lost") this.#prefetcher.forget(key);
+    if (change === "evicted") this.#prefetcher.evicted(key);
     if (change === "idle" && this.#isTail(key)) {
       this.#tails.set(trackKey(key), { source: key.source, id: key.id });
       this.#prefetcher.update();

@@ -82,6 +82,13 @@ export class Outcomes {
     return forgotten.flat().some((was) => was);
   }
 
+  /** What was fetched of a track may be wanted again; what found no room finds no more of it. True if there was something. */
+  evicted(key: TrackKey): boolean {
+    return jobNames(key)
+      .map((name) => this.#done.delete(name))
+      .includes(true);
+  }
+
   /** What failed is to be tried again. */
   forgetFailures(keys: Iterable<TrackKey>): void {
     if (this.#failures.size === 0) return;

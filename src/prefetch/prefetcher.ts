@@ -111,6 +111,11 @@ export class Prefetcher {
     this.update();
   }
 
+  /** What was fetched of a track is gone: it is fetched again where it has room. */
+  evicted(key: TrackKey): void {
+    if (this.#outcomes.evicted(key)) this.update();
+  }
+
   /** How each track of these lists stands, in their order; of one on several, as the last of them wants it. */
   *states(lists: Iterable<WishList> = this.#lists.values()): Generator<PrefetchState> {
     const wanted = new Map<string, { key: TrackKey; mode: PrefetchMode }>();
