@@ -100,12 +100,8 @@ export class FileVariant extends PieceTable implements StoredVariant {
       const piece = this.within(start, end).find(({ checked }) => !checked);
       // They were checked since the handle was opened, which this reading keeps open.
       if (piece === undefined) return await this.#read(start, end, into);
-      const bytes = await this.#read(piece.start, piece.end);
+      const bytes = await this.#check(piece);
       if (bytes === undefined) return undefined;
-      if (crc32(bytes) !== piece.crc) {
-        if (this.remove(piece)) this.#append(`- ${piece.start} ${piece.end}`);
-        return undefined;
-      }
       const covers = piece.start <= start && piece.end >= end;
       // A range of several pieces comes here once for each; complete tracks, the only ones exported, have none.
       piece.checked = !(this.#shared && covers);
@@ -179,6 +175,14 @@ export class FileVariant extends PieceTable implements StoredVariant {
     this.replace({ start, end, crc, checked: false });
   }
 
+  /** The bytes of a piece; undefined, and missing from now on, if they are not those that were stored. */
+  async #check(piece: Piece): Promise<Uint8Array | undefined> {
+    const bytes = await this.#read(piece.start, piece.end);
+    if (bytes === undefined || crc32(bytes) === piece.crc) return bytes;
+    if (this.remove(piece)) this.#append(`- ${piece.start} ${piece.end}`);
+    return undefined;
+  }
+
   /** The bytes [start, end) of the file; undefined, and missing from now on, if they cannot be had. */
   async #read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array | undefined> {
     try {
@@ -194,6 +198,10 @@ export class FileVariant extends PieceTable implements StoredVariant {
     const start = index * CHUNK_SIZE + from;
     const end = start + bytes.length;
     if (this.#mapError !== undefined) await this.flush();
+    // What comes again is kept where what is stored of it has gone bad.
+    for (const piece of this.within(start, end)) {
+      if (!piece.checked && (await this.#check(piece)) !== undefined) piece.checked = !this.#shared;
+    }
     for (const hole of this.missing(start, end)) {
       const part = bytes.subarray(hole.start - start, hole.end - start);
       await this.#data.write(hole.start, part);

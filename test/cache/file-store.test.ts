@@ -433,3 +433,13 @@ it("a piece that went bad takes no good one with it when its chunk becomes whole
   await reopened();
   expect((await mapLines()).at(-1)).toMatch(/ 0 524288 /);
 });
+
+it("what comes again is stored where it has gone bad meanwhile", async () => {
+  await store(stored, content, 0, 4 * PIECE);
+  await reopened();
+  await flip(`${path}.data`, PIECE);
+  await store(stored, content, 0, 4 * PIECE);
+  assertBytes(await read(stored, 0, 4 * PIECE), content.subarray(0, 4 * PIECE));
+  await reopened();
+  assertBytes(await read(stored, 0, 4 * PIECE), content.subarray(0, 4 * PIECE));
+});
