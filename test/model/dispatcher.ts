@@ -165,9 +165,9 @@ class Exchange implements Dispatcher.DispatchController {
     this.aborted = true;
     this.reason = reason;
     this.#log.cut = true;
-    // What fits into the connection's buffers is sent by now.
-    const isSent = this.#headed && this.#length - this.#position <= BUFFERED;
-    this.#end(isSent ? 0 : NOTICE_MS);
+    // Before its headers nothing is on its way; what fits into the connection's buffers is sent by now.
+    const isIdle = !this.#headed || this.#length - this.#position <= BUFFERED;
+    this.#end(isIdle ? 0 : NOTICE_MS);
     this.#handler.onResponseError?.(this, reason);
   }
 

@@ -54,7 +54,7 @@ function parentOf(path: string): string {
 
 async function open(name: string, flags: string | number = "r"): Promise<MemoryHandle> {
   const { session, path } = placeOf(name);
-  await session.begin("open");
+  await session.begin(flags === "r" ? "read" : "open");
   const { files, folders } = session.disk;
   const creates = typeof flags === "number" || flags === "w" || flags === "a";
   let file = files.get(path);

@@ -100,7 +100,18 @@ export class Original {
   /** It has never given a reason to take its bytes for others. */
   get isSteady(): boolean {
     const versions = [...this.versions.values()];
-    return this.#isNamed && !this.#lied && versions.length < 2 && versions.every(({ sizes }) => sizes.size < 2);
+    return (
+      this.version === 0 &&
+      this.#isNamed &&
+      !this.#lied &&
+      versions.length < 2 &&
+      versions.every(({ sizes }) => sizes.size < 2)
+    );
+  }
+
+  /** One name for bytes of several lengths, and answers that do not tell which: what is right cannot be known. */
+  get isContradictory(): boolean {
+    return this.plan.shape === "unknown-length" && [...this.versions.values()].some(({ sizes }) => sizes.size > 1);
   }
 
   get #isNamed(): boolean {

@@ -6,7 +6,7 @@ import { Client } from "./client.ts";
 import { ModelDispatcher } from "./dispatcher.ts";
 import { idOf, Instance, type Sabotage } from "./instance.ts";
 import { drawAnew } from "./repeatable.ts";
-import { failure, DiskSession, MemoryDisk, type MemoryFile } from "./memory-disk.ts";
+import { type DiskOperation, failure, DiskSession, MemoryDisk, type MemoryFile } from "./memory-disk.ts";
 import { Original, Plan, PlannedResolver } from "./origin.ts";
 import type { Fault, RangePlan, ReadPlan, ResolveFault, Scenario, Step } from "./scenario.ts";
 import { VirtualTime } from "./time.ts";
@@ -78,7 +78,7 @@ export class World {
       before: (operation) => {
         if (this.#goesRound()) return new Promise(() => {});
         const refusal = this.#refusal;
-        if (refusal !== undefined && this.time.now < refusal.until && (operation !== "read" || refusal.reads)) {
+        if (refusal !== undefined && this.time.now < refusal.until && refuses(refusal, operation)) {
           throw failure(refusal.code);
         }
         return scenario.disk.latency > 0 ? this.time.wait(scenario.disk.latency) : undefined;
@@ -395,6 +395,11 @@ export class World {
       else prefix(file, index);
     }
   }
+}
+
+/** A full disk lets files be opened that are there. */
+function refuses({ code, reads }: { code: string; reads: boolean }, operation: DiskOperation): boolean {
+  return reads || (operation !== "read" && (operation !== "open" || code !== "ENOSPC"));
 }
 
 export function nameOf({ original, headers, plan }: Client): string {
