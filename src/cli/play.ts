@@ -7,6 +7,7 @@ import { ownerSettings } from "./owner-settings.ts";
 import { REPEATS } from "../player/queue.ts";
 import { config, flags } from "./serve-settings.ts";
 import { stopping } from "./stopping.ts";
+import { HeldOutput } from "./player/held-output.ts";
 import { listHelp } from "./track-id.ts";
 
 const shuffle = toggle({ name: "shuffle", help: "in an order by chance" });
@@ -27,14 +28,17 @@ export const play: CommandSpec = {
   argument: "[ID...]",
   flags: [...own, flags.cacheDir, config, flags.sources, flags.allowPrivate, flags.cacheSize],
   notes: `${listHelp}\nWithout an ID, the queue of the last time goes on where it was.`,
-  async run(input, io) {
-    const settings = await ownerSettings(input, io.env, { fetches: true, stores: true, own });
+  async run(input, world) {
+    const settings = await ownerSettings(input, world.env, { fetches: true, stores: true, own });
     const wishes = {
       shuffle: settings.read(shuffle),
       repeat: settings.read(repeat),
       auto: settings.read(auto),
-      isScreen: isTui(io) && !settings.read(noTui),
+      isScreen: isTui(world) && !settings.read(noTui),
     };
+    // A line of the log in the middle of the screen would stay there.
+    const held = wishes.isScreen && world.stderr.isTTY === true ? new HeldOutput(world.stderr) : undefined;
+    const io = held === undefined ? world : withStderr(world, held);
     // Most commands play nothing: what does is loaded here.
     const { playWith, startMpv } = await import("./player/session.ts");
     const starting = startMpv(settings.read(mpv));
@@ -56,10 +60,16 @@ export const play: CommandSpec = {
       if (!stop.now()) throw error;
     } finally {
       await starting.close();
+      held?.release();
       stop.end();
     }
   },
 };
+
+/** The same world with another stderr; stdin is not touched for it. */
+function withStderr(io: Io, stderr: Io["stderr"]): Io {
+  return Object.create(io, { stderr: { value: stderr } }) as Io;
+}
 
 function isTui({ stdin, stdout, env }: Io): boolean {
   return stdin.isTTY === true && stdout.isTTY === true && env["TERM"] !== "dumb";

@@ -3,6 +3,7 @@ import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Track } from "../../../src/cli/control/answers.ts";
 import type { Io } from "../../../src/cli/io.ts";
+import { HeldOutput } from "../../../src/cli/player/held-output.ts";
 import { TrackBook } from "../../../src/cli/player/track-book.ts";
 import { Tui } from "../../../src/cli/player/tui/app.ts";
 import { catalogueFinder, queueFinder } from "../../../src/cli/player/tui/finders.ts";
@@ -219,6 +220,17 @@ describe("the terminal player", () => {
     driver.emit({ type: "broken", message: "mpv ended 4 times within a minute" });
     await shows("mpv ended 4 times within a minute");
   });
+});
+
+test("what is written meanwhile is there when the terminal is free, the last of it", () => {
+  const free = new FakeTerminal();
+  const held = new HeldOutput(free);
+  for (let line = 1; line <= 300; line += 1) held.write(`${line}\n`);
+  expect([free.written, held.isTTY]).toEqual(["", true]);
+  held.release();
+  held.release();
+  expect(free.written.split("\n")).toHaveLength(201);
+  expect(free.written.endsWith("\n299\n300\n")).toBe(true);
 });
 
 test("keys are read from what a terminal sends", () => {
