@@ -213,23 +213,24 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 ) as fc.Arbitrary<Step>;
 
-/** Any scenario. */
-export const scenario: fc.Arbitrary<Scenario> = fc.record({
-  seed: fc.nat(),
-  tracks: fc.array(track, { minLength: 1, maxLength: 4 }),
-  store: fc.oneof({ weight: 8, arbitrary: fc.constant("files") }, { weight: 1, arbitrary: fc.constant("memory") }),
-  disk: fc.constantFrom(
-    { latency: 0, maxWrite: 2 ** 30 },
-    { latency: 0, maxWrite: 2 ** 30 },
-    { latency: 0, maxWrite: 2 ** 30 },
-    { latency: 0, maxWrite: 10_000 },
-    { latency: 1, maxWrite: 40_000 },
-    { latency: 30, maxWrite: 2 ** 30 },
-  ),
-  budget: fc.constantFrom(2 ** 30, 2 ** 30, 2 ** 30, 2 * C, C, 0),
-  dataSaver: rarely,
-  mounted: rarely,
-  reopened: fc.boolean(),
-  maxWindow: maybe(fc.constantFrom(P, C, 3 * C)),
-  steps: fc.array(step, { maxLength: 16 }),
-}) as fc.Arbitrary<Scenario>;
+/** Any scenario of at most so many tracks and steps. */
+export const scenarios = (most: { readonly tracks: number; readonly steps: number }): fc.Arbitrary<Scenario> =>
+  fc.record({
+    seed: fc.nat(),
+    tracks: fc.array(track, { minLength: 1, maxLength: most.tracks }),
+    store: fc.oneof({ weight: 8, arbitrary: fc.constant("files") }, { weight: 1, arbitrary: fc.constant("memory") }),
+    disk: fc.constantFrom(
+      { latency: 0, maxWrite: 2 ** 30 },
+      { latency: 0, maxWrite: 2 ** 30 },
+      { latency: 0, maxWrite: 2 ** 30 },
+      { latency: 0, maxWrite: 10_000 },
+      { latency: 1, maxWrite: 40_000 },
+      { latency: 30, maxWrite: 2 ** 30 },
+    ),
+    budget: fc.constantFrom(2 ** 30, 2 ** 30, 2 ** 30, 2 * C, C, 0),
+    dataSaver: rarely,
+    mounted: rarely,
+    reopened: fc.boolean(),
+    maxWindow: maybe(fc.constantFrom(P, C, 3 * C)),
+    steps: fc.array(step, { maxLength: most.steps }),
+  }) as fc.Arbitrary<Scenario>;

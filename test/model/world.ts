@@ -105,9 +105,7 @@ export class World {
     this.failures.push(`${what} (at ${Math.round(this.time.now)} ms)`);
   }
 
-  starts = 0;
   async start(): Promise<void> {
-    this.starts += 1;
     const { time } = this;
     // What cannot be read at the start is no cache.
     if (this.#refusal?.reads === true) this.#refusal = undefined;
