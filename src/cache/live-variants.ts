@@ -179,7 +179,7 @@ export class LiveVariants {
       await variant.stored.close();
       records.occupy(variant);
     }
-    await Promise.all(this.#unwatched);
+    await Promise.all([...this.#unwatched, ...this.#removals.values()]);
   }
 
   /** Looks again at what a variant takes on disk, after others wrote something that belongs to it. */

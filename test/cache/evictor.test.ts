@@ -106,6 +106,28 @@ test("what a disk refuses to take makes room, though it says that there is some"
   expect(gone()).toEqual(["a", "b"]);
 });
 
+test("a deletion that is under way has ended when the cache is closed", async () => {
+  await start("a");
+  let deleted = false;
+  const real = FileChunkStore.prototype.delete;
+  const deletion = vi.spyOn(FileChunkStore.prototype, "delete").mockImplementation(async function (
+    this: FileChunkStore,
+    name,
+  ) {
+    await delay(50);
+    await real.call(this, name);
+    deleted = true;
+  });
+  try {
+    const deleting = world.cache.delete(keyOf("a"));
+    await world.cache.close();
+    expect(deleted).toBe(true);
+    await deleting;
+  } finally {
+    deletion.mockRestore();
+  }
+});
+
 test("a disk that is so full that it cannot even delete is left alone for a while", async () => {
   await start("abc");
   const full = Object.assign(new Error("ENOSPC"), { code: "ENOSPC" });
