@@ -116,7 +116,7 @@ async function readAgain(world: World, original: Original): Promise<void> {
   // Of bytes that were found without a record it is known what they are when the upstream has said so.
   const isKnown = stored?.facts.size !== undefined;
   const only = world.original(Number(original.track.slice(1)), !original.name.endsWith("low")).requests.length === 0;
-  if (original.isSteady && only && !world.rotten && !original.ignoredRange && isKnown && wasted > 0) {
+  if (original.isSteady && only && !world.rotten && !world.refused && !original.ignoredRange && isKnown && wasted > 0) {
     world.fail(`${nameOf(client)} fetched ${fetched} bytes though only ${client.received - stored.bytes} were missing`);
   }
 }

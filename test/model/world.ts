@@ -32,6 +32,8 @@ export class World {
   lossy = false;
   /** What is on the disk may not be what the index says. */
   rotten = false;
+  /** The disk refused something: what it would not delete is kept, and used for nothing. */
+  refused = false;
   /** The disk refused to read. */
   readsFailed = false;
   /** A process ended without having written all that it knew. */
@@ -213,7 +215,9 @@ export class World {
         return;
       case "disk":
         this.lossy = true;
-        this.readsFailed ||= step.reads;
+        this.refused = true;
+        // Where the disk is at fault, no file can be opened to be read either.
+        this.readsFailed ||= step.reads || step.code === "EIO";
         this.#refusal = { until: time.now + step.ms, code: step.code, reads: step.reads };
         return;
       case "rot":
