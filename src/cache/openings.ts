@@ -34,6 +34,8 @@ interface Opening {
 export class Openings {
   readonly #options: OpeningsOptions;
   readonly #running = new Map<string, Opening>();
+  /** Why nothing is opened any more. */
+  #closed: Error | undefined;
 
   constructor(options: OpeningsOptions) {
     this.#options = options;
@@ -60,8 +62,9 @@ export class Openings {
     return this.#running.get(keyOf(want))?.fill.need.resolution;
   }
 
-  /** Ends all. */
+  /** Ends all, and begins no more: whoever was on the way here gets the reason. */
   async close(reason: Error): Promise<void> {
+    this.#closed = reason;
     const running = [...this.#running.values()];
     for (const opening of running) opening.fill.stop(reason);
     await Promise.allSettled(running.map(({ promise }) => promise));
@@ -102,6 +105,7 @@ export class Openings {
   }
 
   #firstFill({ source, id, quality, level, sizeOnly, onFollow }: Want, position: number): Fill {
+    if (this.#closed !== undefined) throw this.#closed;
     const { clock } = this.#options;
     const fill = new Fill({ source, id, position, ...(quality === undefined ? {} : { quality }) }, clock);
     fill.urgency.level = level ?? Priority.playback;

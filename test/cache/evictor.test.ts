@@ -128,6 +128,16 @@ test("a deletion that is under way has ended when the cache is closed", async ()
   }
 });
 
+test("nothing is opened for whoever came just before the cache closed", async () => {
+  await start("a");
+  world.song("b", MiB);
+  const before = world.sent;
+  const entering = world.cache.enter({ ...keyOf("b"), position: 0, signal: new AbortController().signal });
+  await Promise.all([expect(entering).rejects.toMatchObject({ code: "busy" }), world.cache.close()]);
+  expect(world.sent).toBe(before);
+  expect(world.cache.find(keyOf("b"))).toBeUndefined();
+});
+
 test("a disk that is so full that it cannot even delete is left alone for a while", async () => {
   await start("abc");
   const full = Object.assign(new Error("ENOSPC"), { code: "ENOSPC" });
