@@ -16,6 +16,8 @@ export interface DataFileHooks {
   onShared(shared: boolean): void;
   /** What the file takes on disk, bytes: told at each opening after its length, and when the handle is closed. */
   onAllocated(bytes: number): void;
+  /** These bytes were written, `end` exclusive: told before the next of {@link onAllocated}. */
+  onWritten(start: number, end: number): void;
   /** The file was made, or at least its folder. */
   onCreated(): void;
   /** No handle keeps others from replacing the file from now on. */
@@ -92,6 +94,7 @@ export class DataFile {
         const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, start + done);
         done += bytesWritten;
       }
+      this.#hooks.onWritten(start, start + bytes.length);
     };
     try {
       await this.#use(write);

@@ -59,6 +59,9 @@ export class FileVariant extends PieceTable implements StoredVariant {
         this.#allocated = Math.max(bytes, this.bytes);
         this.recount();
       },
+      onWritten: (start, end) => {
+        this.#allocated = (this.#allocated ?? 0) + blocksAdded(this, { start, end });
+      },
       onCreated,
       // Anything may be done to it until it is opened again.
       onClose: () => {
@@ -205,7 +208,6 @@ export class FileVariant extends PieceTable implements StoredVariant {
     for (const hole of this.missing(start, end)) {
       const part = bytes.subarray(hole.start - start, hole.end - start);
       await this.#data.write(hole.start, part);
-      this.#allocated = (this.#allocated ?? 0) + blocksAdded(this, hole);
       const piece = { ...hole, crc: crc32(part), checked: true };
       this.add(piece);
       this.#unreadable.removeWithin(hole.start, hole.end);

@@ -18,6 +18,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { StoredVariant } from "../../src/cache/chunk-store.ts";
+import { DataFile } from "../../src/cache/data-file.ts";
 import { FileChunkStore } from "../../src/cache/file-store.ts";
 import { stemOf, variantPath } from "../../src/cache/variant-paths.ts";
 import { CHUNK_SIZE } from "../../src/data-source/data-source.ts";
@@ -442,4 +443,20 @@ it("what comes again is stored where it has gone bad meanwhile", async () => {
   assertBytes(await read(stored, 0, 4 * PIECE), content.subarray(0, 4 * PIECE));
   await reopened();
   assertBytes(await read(stored, 0, 4 * PIECE), content.subarray(0, 4 * PIECE));
+});
+
+it("what was written is told before the look at the file when its handle is given up: it would count twice", async () => {
+  const told: string[] = [];
+  const ignored = (): void => {};
+  const data = new DataFile(`${path}.data`, {
+    onLength: ignored,
+    onShared: ignored,
+    onAllocated: (bytes) => told.push(bytes > 0 ? "looked" : "empty"),
+    onWritten: (start, end) => told.push(`[${start}, ${end})`),
+    onCreated: ignored,
+    onClose: ignored,
+  });
+  await data.write(0, content.subarray(0, 10));
+  await Promise.all([data.write(10, content.subarray(10, PIECE)), data.release()]);
+  expect(told.filter((one) => one !== "empty")).toEqual(["[0, 10)", `[10, ${PIECE})`, "looked"]);
 });
