@@ -2,10 +2,11 @@ import { mkdir, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
+import type { VariantName } from "../../src/cache/chunk-store.ts";
 import { FileChunkStore } from "../../src/cache/file-store.ts";
 import { deferred } from "../../src/data-source/aborting.ts";
 import { du } from "../helpers/du.ts";
-import { eventually } from "../helpers/process.ts";
+import { eventually, tmpDir } from "../helpers/process.ts";
 import { CacheWorld, keyOf } from "./world.ts";
 
 const KiB = 1024;
@@ -107,25 +108,24 @@ test("what a disk refuses to take makes room, though it says that there is some"
 });
 
 test("a deletion that is under way has ended when the cache is closed", async () => {
-  await start("a");
+  const root = await tmpDir();
   let deleted = false;
-  const real = FileChunkStore.prototype.delete;
-  const deletion = vi.spyOn(FileChunkStore.prototype, "delete").mockImplementation(async function (
-    this: FileChunkStore,
-    name,
-  ) {
-    await delay(50);
-    await real.call(this, name);
-    deleted = true;
-  });
-  try {
-    const deleting = world.cache.delete(keyOf("a"));
-    await world.cache.close();
-    expect(deleted).toBe(true);
-    await deleting;
-  } finally {
-    deletion.mockRestore();
+  class Slow extends FileChunkStore {
+    override async delete(name: VariantName): Promise<void> {
+      await delay(50);
+      await super.delete(name);
+      deleted = true;
+    }
   }
+  world = await CacheWorld.start({ store: new Slow(root.path) });
+  world.song("a", MiB);
+  await world.play("a");
+  await world.idle();
+  const deleting = world.cache.delete(keyOf("a"));
+  await world.cache.close();
+  expect(deleted).toBe(true);
+  await deleting;
+  await root.remove();
 });
 
 test("nothing is opened for whoever came just before the cache closed", async () => {
