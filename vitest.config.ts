@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
  * Suites with a process for each file: they count handles or memory, replace modules, or drive programs. The others share
@@ -17,11 +18,23 @@ const ALONE = [
   "test/proxy/{clients,disk,doors}.test.ts",
   "test/resolvers/folder/open-inside.test.ts",
 ];
+/** Those that take longest begin first, so that no worker is left with one of them at the end. */
+const LONG = /test\/(players\/|crash\/|model\/|doors\/|load\/|cli\/play\.|cli\/main\.|proxy\/|chaos\/|player\/)/;
+
+/** A process that is shared ends when a file that must be alone is next: those go first. */
+class AloneFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ project, moduleId }: TestSpecification): number =>
+      (project.name === "alone" ? 0 : 2) + (LONG.test(moduleId) ? 0 : 1);
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+  }
+}
 
 export default defineConfig({
   test: {
     pool: "forks",
     maxWorkers: 2,
+    sequence: { sequencer: AloneFirst },
     projects: [
       { extends: true, test: { name: "alone", include: ALONE } },
       {

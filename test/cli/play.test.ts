@@ -2,8 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { request, type RawResponse } from "../helpers/http-client.ts";
 import { eventually, tmpDir, type TmpDir } from "../helpers/process.ts";
 import { describeWith } from "../players/programs.ts";
@@ -13,6 +14,8 @@ import { start } from "./fake-io.ts";
 
 const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const PATIENCE = { timeoutMs: 25_000 };
+// A busy machine takes seconds to start a program.
+vi.setConfig({ testTimeout: 60_000 });
 
 let dir: TmpDir;
 /** A directory with an mpv that plays into nothing. */
@@ -99,7 +102,9 @@ describeWith(["mpv"], "afterbay play", () => {
     await once(first, "exit");
     const second = run(["play", ...settings()]);
     const said = heard(second);
-    await eventually(() => expect(said.stdout).toMatch(/^playing .*long, 1:00\n$/), PATIENCE);
+    await eventually(() => expect(said.stdout + said.stderr).toMatch(/^playing .*long, 1:00\n$/), PATIENCE);
+    // It plays on from there for a moment.
+    await delay(1000);
     second.kill("SIGTERM");
     expect([await said.code, said.stderr]).toEqual([0, ""]);
     const { entry, positionMs } = JSON.parse(await readFile(now, "utf8")) as { entry: number; positionMs: number };
