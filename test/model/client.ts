@@ -126,12 +126,24 @@ export class Client {
       this.wrong ??= new Wrong(`the buffer at ${at} was used again before it was taken`);
     }
     const among = this.versions ?? [...this.original.versions.values()];
-    const left = among.filter((version) => Buffer.compare(version.bytes(at, at + bytes.length), bytes) === 0);
+    const isHere = (version: Version): boolean => Buffer.compare(version.bytes(at, at + bytes.length), bytes) === 0;
+    let left = among.filter(isHere);
+    if (left.length === 0) left = this.#sameSoFar(among, at).filter(isHere);
     if (left.length === 0) {
       const were = among.map(({ key }) => key).join(", ");
       this.wrong ??= new Wrong(`bytes [${at}, ${at + bytes.length}) are of no version among: ${were}`);
     }
     this.versions = left;
+  }
+
+  /** Versions that were served since, and agree with what came before `at`: that it went on with. */
+  #sameSoFar(among: readonly Version[], at: number): Version[] {
+    const [one] = among;
+    if (one === undefined) return [];
+    const before = one.bytes(this.start, at);
+    return [...this.original.versions.values()].filter(
+      (other) => Buffer.compare(other.bytes(this.start, at), before) === 0,
+    );
   }
 
   #onEnded(end: "complete" | "destroyed"): void {

@@ -2,7 +2,7 @@ import { test } from "vitest";
 import { check } from "./check.ts";
 
 // A failure is played again by MODEL_SEED and MODEL_PATH, from what is printed of it.
-const RUNS = Number(process.env["MODEL_RUNS"] ?? 500);
+const RUNS = Number(process.env["MODEL_RUNS"] ?? 250);
 const SEED = Number(process.env["MODEL_SEED"] ?? 2);
 
 test("however many tracks and steps there are, too", { timeout: 36_000_000 }, async () => {

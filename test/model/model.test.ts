@@ -2,7 +2,7 @@ import { test } from "vitest";
 import { check } from "./check.ts";
 
 // A failure is played again by MODEL_SEED and MODEL_PATH, from what is printed of it.
-const RUNS = Number(process.env["MODEL_RUNS"] ?? 1500);
+const RUNS = Number(process.env["MODEL_RUNS"] ?? 1750);
 const SEED = Number(process.env["MODEL_SEED"] ?? 1);
 
 test("whatever happens, a player gets the truth, an honest error or a cut", { timeout: 36_000_000 }, async () => {

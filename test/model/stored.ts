@@ -26,10 +26,12 @@ export async function checkStore(world: World): Promise<void> {
     if (size !== undefined) stored.learnSize(size);
     // What could not be read for a while counts as missing until someone opens it again.
     const unread = world.readsFailed && stored.bytes > entry.bytes;
-    if (stored.bytes !== entry.bytes && !unread && !world.rotten)
+    // What the disk would not delete, nothing leads to: its map was not written any more.
+    const isLeft = world.refused && entry.qualities.length === 0;
+    if (stored.bytes !== entry.bytes && !unread && !isLeft && !world.rotten)
       about(`${stored.bytes} bytes, and the index says ${entry.bytes}`);
     const complete = size !== undefined && stored.hasAllChunks(size);
-    if (complete !== entry.complete && !(world.readsFailed && complete) && !world.rotten)
+    if (complete !== entry.complete && !(world.readsFailed && complete) && !isLeft && !world.rotten)
       about(`complete is ${complete}, and the index says ${entry.complete}`);
     const versions = world.originals
       .filter(({ track }) => track === id)

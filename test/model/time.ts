@@ -9,6 +9,8 @@ interface Event {
 
 /** No run has more, unless something goes round in circles. */
 const MAX_EVENTS = 300_000;
+/** Turns of the event loop that work may take without an event. */
+const TURNS = 4;
 /** Some day, so that dates look like dates. */
 const EPOCH = Date.UTC(2026, 0, 1);
 
@@ -70,11 +72,14 @@ export class VirtualTime {
     const end = this.now + ms;
     await turn();
     while (!until()) {
-      const next = this.#events[0];
-      if (next === undefined || next.at > end) {
+      if (!this.#isDue(end)) {
+        // What waits for turns of the event loop, without any event, has a few.
+        for (let count = 0; count < TURNS && !this.#isDue(end); count += 1) await turn();
+        if (this.#isDue(end) || until()) continue;
         this.now = end;
         return until();
       }
+      const next = this.#events[0] as Event;
       this.#pop();
       if (next.act === undefined) continue;
       this.now = Math.max(this.now, next.at);
@@ -83,6 +88,11 @@ export class VirtualTime {
       await turn();
     }
     return true;
+  }
+
+  /** True if something is to happen until `end`. */
+  #isDue(end: number): boolean {
+    return (this.#events[0]?.at ?? Number.POSITIVE_INFINITY) <= end;
   }
 
   #push(event: Event): void {

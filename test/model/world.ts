@@ -230,6 +230,8 @@ export class World {
         await this.start();
         return;
       case "kill":
+        // What is in memory does not outlive a process.
+        if (this.scenario.store === "memory") return this.act({ kind: "restart" });
         this.kill();
         await this.start();
         return;
