@@ -96,13 +96,13 @@ describeWith(["mpv"], "afterbay play", () => {
     const { a = "", long = "" } = await ids();
     const now = join(dir.path, "cache/player/play/now.json");
     const first = run(["play", "--repeat", "all", long, a, ...settings()]);
-    expect(await firstLine(first)).toMatch(/^playing .*long, 1:00$/);
+    expect(await firstLine(first)).toMatch(/^playing .*long/);
     await eventually(async () => expect(await readFile(now, "utf8")).toContain('"entry":1'), PATIENCE);
     first.kill("SIGKILL");
     await once(first, "exit");
     const second = run(["play", ...settings()]);
     const said = heard(second);
-    await eventually(() => expect(said.stdout + said.stderr).toMatch(/^playing .*long, 1:00\n$/), PATIENCE);
+    await eventually(() => expect(said.stdout + said.stderr).toMatch(/^playing .*long.*\n$/), PATIENCE);
     // It plays on from there for a moment.
     await delay(1000);
     second.kill("SIGTERM");
