@@ -181,7 +181,8 @@ export class Covers {
     return await this.#slots.run(this.#gone.signal, async () => {
       const release = await this.#turnWithin(COURTESY_MS);
       try {
-        return await this.#fetch(key, address, this.#gone.signal);
+        // Another one may have come, and been kept, since it was looked for.
+        return (await this.#kept(key)) ?? (await this.#fetch(key, address, this.#gone.signal));
       } finally {
         release();
       }

@@ -40,8 +40,9 @@ const text = ({ body }: RawResponse): string => Buffer.from(body).toString();
 const track = (): Promise<object> => rig.json("/api/tracks/w/song");
 const covers = (): number => rig.up.requests("cover").length;
 
-/** Only the first bytes, so that nothing is done of itself. */
+/** A part of a song, so that nothing is done of itself. */
 async function playSome(): Promise<void> {
+  rig.up.resource("song", { size: 4 * 1024 * KiB });
   await rig.get("w/song", { readBytes: 1000 });
   await rig.up.waitIdle();
 }
@@ -84,6 +85,8 @@ test("a cover is fetched once for all who ask, kept with what is there of the tr
   await start();
   expect((await cover()).status).toBe(404);
   await playSome();
+  // A cover is kept with bytes that are stored.
+  await eventually(async () => expect(((await track()) as { cachedBytes: number }).cachedBytes).toBeGreaterThan(0));
   expect(covers()).toBe(0);
   const offline = await cover("?offline=1");
   expect([offline.status, text(offline)]).toEqual([504, expect.stringContaining("not-cached")]);
