@@ -25,6 +25,8 @@ import { PieceWriter } from "./piece-writer.ts";
 const AHEAD = 1 * MiB;
 /** Without readers, a fill's first window runs on at most this many bytes past its last reader. */
 const RUN_ON = 512 * KiB;
+/** And at most this long, ms: an upstream that trickles would be held for minutes, for nobody. */
+const RUN_ON_MS = 30_000;
 /** Bytes handed to the disk and not written yet; then the upstream waits for the disk. */
 const MAX_PENDING = 1 * MiB;
 /** What is fetched of a track of which nothing but the size is wanted, bytes. */
@@ -96,6 +98,8 @@ export class Fill {
   #memoryBytes = 0;
   /** Exclusive end while nobody reads. */
   #runOnEnd = Number.POSITIVE_INFINITY;
+  /** Ends the wait for {@link RUN_ON_MS}. */
+  #cancelRunOn = (): void => {};
   /** Resolved whenever readers or storage move. */
   #moved = deferred();
 
@@ -176,6 +180,7 @@ export class Fill {
       failure = this.signal.aborted ? abortReason(this.signal) : error;
     }
     this.ended = true;
+    this.#cancelRunOn();
     await opened[Symbol.asyncDispose]().catch(() => {});
     // Whoever waits at the edge learns now how it ended; storing what came takes its time.
     variant.onFillEnd(this, failure);
@@ -239,6 +244,7 @@ export class Fill {
     if (level !== undefined) {
       this.urgency.level = level;
       this.#runOnEnd = Number.POSITIVE_INFINITY;
+      this.#cancelRunOn();
     } else if (leaving !== undefined && this.#runOnEnd === Number.POSITIVE_INFINITY) {
       this.#runOn(leaving);
     }
@@ -256,7 +262,8 @@ export class Fill {
   stopInPause(isUnwanted: () => boolean): void {
     const latest = this.need.now() + PAUSE_WITHIN_MS;
     const cut = (): void => {
-      if (this.ended || !isUnwanted() || this.#endsSoon) return;
+      if (this.ended || !isUnwanted()) return;
+      if (this.#endsSoon) return this.#limitRunOn(isUnwanted);
       const left = latest - this.need.now();
       // An upstream that was asked is sending already, or soon will.
       if (left > 0 && this.need.awaitsAnswer) this.#pauses.cutSoon(cut, left);
@@ -284,9 +291,18 @@ export class Fill {
     this.#runOnEnd = Math.min(this.#window?.end ?? Number.MAX_SAFE_INTEGER, farthest);
     // Prefetch goes on giving way to playback; and what gives way here has ended.
     this.urgency.level = isPrefetch ? Priority.background : Priority.abandoned;
-    if (!finishes) this.stopInPause(() => this.#runOnEnd !== Number.POSITIVE_INFINITY);
+    const isUnwanted = (): boolean => this.#runOnEnd !== Number.POSITIVE_INFINITY;
+    if (!finishes) this.stopInPause(isUnwanted);
+    else if (!leaving.patient) this.#limitRunOn(isUnwanted);
     // What is asked for already and would end here ends by itself.
     if (this.position >= this.#runOnEnd) this.stop(unwanted());
+  }
+
+  #limitRunOn(isUnwanted: () => boolean): void {
+    this.#cancelRunOn();
+    this.#cancelRunOn = (this.#variant as LiveVariant).after(RUN_ON_MS, () => {
+      if (!this.ended && isUnwanted()) this.stop(unwanted());
+    });
   }
 
   async #admit(window: Window): Promise<Admission> {

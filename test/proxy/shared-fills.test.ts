@@ -2,8 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { FileVariant } from "../../src/cache/file-variant.ts";
 import { assertBytes } from "../helpers/assert-bytes.ts";
+import { request } from "../helpers/http-client.ts";
 import { eventually } from "../helpers/process.ts";
 import { type Rig, startRig } from "../helpers/rig.ts";
+import { HurriedClock } from "../helpers/hurried-clock.ts";
 import { MEASURED } from "../helpers/measured.ts";
 
 const MiB = 1024 ** 2;
@@ -35,6 +37,30 @@ test(
     expect(rig.up.maxLive("song")).toBeLessThanOrEqual(2);
   },
 );
+
+test("what nobody hears is finished where that is cheap, but not for minutes", async () => {
+  const clock = new HurriedClock();
+  await rig.restart({ clock });
+  rig.up.script("song", [{ do: { pace: 20_000 } }]);
+  await rig.get("song", { readBytes: 1000 });
+  await delay(100);
+  expect(rig.up.live("song")).toBe(1);
+  clock.hurry(31_000);
+  await eventually(() => expect(rig.up.live("song")).toBe(0));
+  expect(rig.up.bytesSent("song")).toBeLessThan(100_000);
+});
+
+test("what was asked for ahead and has no room is not held for minutes either", async () => {
+  const clock = new HurriedClock();
+  await rig.restart({ clock, cacheSize: 0 });
+  rig.up.script("song", [{ do: { pace: 20_000 } }]);
+  const requestBody = JSON.stringify({ ids: ["song"], mode: "head" });
+  await request({ port: rig.port, method: "PUT", path: "/api/prefetch", requestBody });
+  await eventually(() => expect(rig.up.bytesSent("song")).toBeGreaterThan(10_000));
+  expect(rig.up.live("song")).toBe(1);
+  clock.hurry(31_000);
+  await eventually(() => expect(rig.up.live("song")).toBe(0));
+});
 
 test("S1: two clients on one cold track, one resolve, each byte once", MEASURED, async () => {
   const [one, two, three] = await Promise.all([
