@@ -1,5 +1,5 @@
 export { type Clock, systemClock } from "./data-source/clock.ts";
-export type { Quality } from "./data-source/data-source.ts";
+export type { Quality } from "./data-source/quality.ts";
 export type {
   CatalogueTrack,
   FindRequest,

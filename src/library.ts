@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { dataDirectory } from "./data-directory.ts";
 import type { Clock } from "./data-source/clock.ts";
-import type { Quality } from "./data-source/data-source.ts";
+import type { Quality } from "./data-source/quality.ts";
 import type { CatalogueTrack, FindRequest, Resolution, Resolver, ResolveRequest } from "./data-source/resolution.ts";
 import { ConfigError } from "./errors.ts";
 import { createProxy as assemble, type Logger, type Proxy } from "./proxy.ts";

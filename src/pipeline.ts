@@ -1,7 +1,8 @@
 /** The layers, for those who compose a pipeline of their own. `docs/pipeline.md` says how they fit together. */
 export { type CacheDir, claimCacheDir } from "./cache/cache-dir.ts";
 export { caching } from "./cache/caching.ts";
-export type { ChunkStore, StoredVariant, VariantName } from "./cache/chunk-store.ts";
+export type { ChunkStore, StoredVariant } from "./cache/chunk-store.ts";
+export type { VariantName } from "./cache/variant-name.ts";
 export { FileChunkStore } from "./cache/file-store.ts";
 export { TrackCache, type TrackCacheOptions } from "./cache/track-cache.ts";
 export { TrackIndex } from "./cache/track-index.ts";
@@ -17,13 +18,13 @@ export {
   type Expectation,
   type Opened,
   Priority,
-  type Quality,
   type ResolvedSpec,
   type TrackKey,
   Urgency,
   type Validator,
   type Window,
 } from "./data-source/data-source.ts";
+export type { Quality } from "./data-source/quality.ts";
 export { http, type HttpOptions } from "./data-source/http.ts";
 export { Need } from "./data-source/need.ts";
 export { overlapping } from "./data-source/overlapping.ts";

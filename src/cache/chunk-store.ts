@@ -1,13 +1,7 @@
+import { type VariantName } from "./variant-name.ts";
 import type { ArtworkFiles } from "./artwork-files.ts";
 import type { Span } from "./piece-table.ts";
 import type { VariantFiles } from "./variant-files.ts";
-
-/** Names the exact bytes of a track: what was asked for, and which version of it. */
-export interface VariantName {
-  readonly source: string;
-  readonly id: string;
-  readonly variant: string;
-}
 
 /**
  * The stored chunks of one variant. What is stored is known in memory once it is open, so questions are answered at once;

@@ -4,7 +4,7 @@ import type { Opened } from "../data-source/data-source.ts";
 import { expectationOf } from "../data-source/resuming.ts";
 import { shortHash, validatorsConflict } from "../data-source/validators.ts";
 import { AfterbayError } from "../errors.ts";
-import type { VariantName } from "./chunk-store.ts";
+import type { VariantName } from "./variant-name.ts";
 import { stemOf } from "./variant-paths.ts";
 import { COPY_MARK, type LiveVariant, type VariantFacts } from "./live-variant.ts";
 import type { LiveVariants } from "./live-variants.ts";

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { type Clock, systemClock } from "../data-source/clock.ts";
 import { ArtworkFiles } from "./artwork-files.ts";
-import type { ChunkStore, StoredVariant, VariantName } from "./chunk-store.ts";
+import type { ChunkStore, StoredVariant } from "./chunk-store.ts";
+import type { VariantName } from "./variant-name.ts";
 import { FileVariant } from "./file-variant.ts";
 import { VariantFiles } from "./variant-files.ts";
 import { folderOf, stemOf, variantPath } from "./variant-paths.ts";

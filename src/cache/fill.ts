@@ -10,11 +10,11 @@ import {
   MiB,
   type Opened,
   Priority,
-  type Quality,
   type TrackKey,
   Urgency,
   type Window,
 } from "../data-source/data-source.ts";
+import type { Quality } from "../data-source/quality.ts";
 import { Need } from "../data-source/need.ts";
 import { PauseWatch } from "../data-source/pause-watch.ts";
 import { abortReason, isAfterbayError } from "../errors.ts";

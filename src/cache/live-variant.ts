@@ -6,11 +6,12 @@ import {
   MiB,
   type Opened,
   Priority,
-  type Quality,
   type Validator,
 } from "../data-source/data-source.ts";
+import type { Quality } from "../data-source/quality.ts";
 import { OVERLAP } from "../data-source/resuming.ts";
-import type { StoredVariant, VariantName } from "./chunk-store.ts";
+import type { StoredVariant } from "./chunk-store.ts";
+import type { VariantName } from "./variant-name.ts";
 import { Fill, isAbort } from "./fill.ts";
 import { type Span, subtract } from "./piece-table.ts";
 import { VariantReader, type ReaderOptions } from "./variant-reader.ts";

@@ -1,6 +1,8 @@
 import type { Clock } from "../data-source/clock.ts";
-import type { DataSource, Quality } from "../data-source/data-source.ts";
-import type { ChunkStore, VariantName } from "./chunk-store.ts";
+import type { DataSource } from "../data-source/data-source.ts";
+import type { Quality } from "../data-source/quality.ts";
+import type { ChunkStore } from "./chunk-store.ts";
+import type { VariantName } from "./variant-name.ts";
 import { LiveVariant, type LiveVariantHooks, type VariantFacts } from "./live-variant.ts";
 import { nameOf } from "./stored-track.ts";
 import type { VariantFiles } from "./variant-files.ts";

@@ -1,5 +1,6 @@
 import { CHUNK_SIZE } from "../data-source/data-source.ts";
-import type { ChunkStore, StoredVariant, VariantName } from "./chunk-store.ts";
+import type { ChunkStore, StoredVariant } from "./chunk-store.ts";
+import type { VariantName } from "./variant-name.ts";
 import { PieceTable } from "./piece-table.ts";
 
 /** Chunks in memory, for tests and for apps that must not write to the disk. Nothing survives the process. */

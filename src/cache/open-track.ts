@@ -1,4 +1,5 @@
-import { Priority, type Quality, type TrackKey } from "../data-source/data-source.ts";
+import { Priority, type TrackKey } from "../data-source/data-source.ts";
+import type { Quality } from "../data-source/quality.ts";
 import type { Fill, OnFollow } from "./fill.ts";
 import type { LiveVariant } from "./live-variant.ts";
 import type { VariantReader } from "./variant-reader.ts";

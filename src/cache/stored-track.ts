@@ -1,5 +1,5 @@
 import type { TrackKey } from "../data-source/data-source.ts";
-import type { VariantName } from "./chunk-store.ts";
+import type { VariantName } from "./variant-name.ts";
 import type { LiveVariant, VariantFacts } from "./live-variant.ts";
 import type { IndexEntry, TrackMeta } from "./index-entry.ts";
 

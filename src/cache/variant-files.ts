@@ -2,7 +2,7 @@ import { lstatSync, type Stats } from "node:fs";
 import { lstat, readdir, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { TimeSlice } from "../data-source/time-slice.ts";
-import type { VariantName } from "./chunk-store.ts";
+import type { VariantName } from "./variant-name.ts";
 import { LineLog } from "./line-log.ts";
 import { Overhead } from "./overhead.ts";
 import { folderOf, stemOf, trackFolders, variantPath } from "./variant-paths.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { VariantName } from "./chunk-store.ts";
+import type { VariantName } from "./variant-name.ts";
 
 /** The folder of all variants, below the root. */
 export const TRACKS = "tracks";

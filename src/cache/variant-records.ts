@@ -1,5 +1,6 @@
 import type { Clock } from "../data-source/clock.ts";
-import type { Quality, TrackKey } from "../data-source/data-source.ts";
+import type { TrackKey } from "../data-source/data-source.ts";
+import type { Quality } from "../data-source/quality.ts";
 import type { ChunkStore } from "./chunk-store.ts";
 import type { LiveVariant } from "./live-variant.ts";
 import { nameOf } from "./stored-track.ts";

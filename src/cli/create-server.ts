@@ -1,4 +1,4 @@
-import type { Quality } from "../data-source/data-source.ts";
+import type { Quality } from "../data-source/quality.ts";
 import { createProxy, type Logger, type Proxy } from "../proxy.ts";
 import type { Source } from "../resolvers/index.ts";
 import { validateResolution } from "../resolvers/validate-resolution.ts";

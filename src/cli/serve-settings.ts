@@ -1,4 +1,4 @@
-import { QUALITIES } from "../data-source/data-source.ts";
+import { QUALITIES } from "../data-source/quality.ts";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { readConfigFile } from "./config-file.ts";

@@ -1,3 +1,4 @@
+import type { Quality } from "./quality.ts";
 import type { Need } from "./need.ts";
 import type { Resolution } from "./resolution.ts";
 
@@ -22,9 +23,6 @@ export interface TrackKey {
   readonly source: string;
   readonly id: string;
 }
-
-export const QUALITIES = ["low", "medium", "high", "ultra"] as const;
-export type Quality = (typeof QUALITIES)[number];
 
 /**
  * What the bytes must agree with: what is known of the variant they are to be added to. A layer that finds an answer to

@@ -1,4 +1,4 @@
-import type { Quality } from "./data-source.ts";
+import type { Quality } from "./quality.ts";
 
 /** Where the bytes of a track are to be had now, and what is known of them. See the contract in `docs/resolvers.md`. */
 export interface Resolution {

@@ -1,13 +1,5 @@
 import { createHash } from "node:crypto";
-import type { TrackKey } from "../data-source/data-source.ts";
-import type { Artwork } from "../data-source/resolution.ts";
 import { type Call, goneSignal, trackOf } from "./routing.ts";
-
-/** What the routes need of whoever has the covers. */
-export interface ArtworkApi {
-  /** Throws `not-found`, `not-cached` (`offline`), `upstream-failed`, or the signal's reason. */
-  find(key: TrackKey, options: { readonly offline: boolean; readonly signal: AbortSignal }): Promise<Artwork>;
-}
 
 /** Nothing in a picture may act, whatever a browser takes it for. */
 const HEADERS = {

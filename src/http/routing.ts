@@ -5,7 +5,7 @@ import type { TrackKey } from "../data-source/data-source.ts";
 import { AfterbayError, isAfterbayError } from "../errors.ts";
 import type { FlightRecorder } from "../sessions/flight-recorder.ts";
 import type { ApiTrack } from "./api-track.ts";
-import type { ArtworkApi } from "./artwork-route.ts";
+import type { ArtworkApi } from "./artwork-api.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { EventStream } from "./event-stream.ts";
 import type { PlayerApi } from "./player-api.ts";

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Clock } from "../data-source/clock.ts";
-import type { Quality, TrackKey } from "../data-source/data-source.ts";
+import type { TrackKey } from "../data-source/data-source.ts";
+import type { Quality } from "../data-source/quality.ts";
 import { type Client, Playback } from "./playback.ts";
 import { type Asked, type RequestKeeper, RequestLog } from "./request-log.ts";
 

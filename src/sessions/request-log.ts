@@ -1,6 +1,6 @@
 import type { OnFollow } from "../cache/fill.ts";
 import type { ReadingStats } from "../cache/variant-reader.ts";
-import type { Quality } from "../data-source/data-source.ts";
+import type { Quality } from "../data-source/quality.ts";
 
 /**
  * How a request ended: all that was announced was sent; the client left; the connection was cut after the headers; an

@@ -2,7 +2,7 @@ import { mkdir, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
-import type { VariantName } from "../../src/cache/chunk-store.ts";
+import type { VariantName } from "../../src/cache/variant-name.ts";
 import { FileChunkStore } from "../../src/cache/file-store.ts";
 import { deferred } from "../../src/data-source/aborting.ts";
 import { du } from "../helpers/du.ts";

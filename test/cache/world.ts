@@ -12,9 +12,9 @@ import {
   type DataSource,
   type DataSpec,
   Priority,
-  type Quality,
   type TrackKey,
 } from "../../src/data-source/data-source.ts";
+import type { Quality } from "../../src/data-source/quality.ts";
 import { emptyOpened } from "../../src/data-source/opened.ts";
 import { AfterbayError } from "../../src/errors.ts";
 import { assertBytes } from "../helpers/assert-bytes.ts";

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { ChunkStore, StoredVariant, VariantName } from "../../src/cache/chunk-store.ts";
+import type { ChunkStore, StoredVariant } from "../../src/cache/chunk-store.ts";
+import type { VariantName } from "../../src/cache/variant-name.ts";
 import { CHUNK_SIZE } from "../../src/data-source/data-source.ts";
 import { assertBytes } from "./assert-bytes.ts";
 

@@ -1,4 +1,4 @@
-import type { Quality } from "../../data-source/data-source.ts";
+import type { Quality } from "../../data-source/quality.ts";
 import type { LibraryFormat, VideoInfo } from "./library.ts";
 
 /** One way in which YouTube has a track's sound. */

@@ -1,5 +1,5 @@
 import { hostPort } from "../../data-source/addresses.ts";
-import { QUALITIES, type Quality } from "../../data-source/data-source.ts";
+import { QUALITIES, type Quality } from "../../data-source/quality.ts";
 import { credentials } from "../template.ts";
 import { type Client, DEFAULT_CLIENTS, parseClients } from "./clients.ts";
 

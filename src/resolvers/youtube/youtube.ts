@@ -1,4 +1,5 @@
-import { MiB, type Quality } from "../../data-source/data-source.ts";
+import { MiB } from "../../data-source/data-source.ts";
+import type { Quality } from "../../data-source/quality.ts";
 import type {
   CatalogueTrack,
   FindRequest,

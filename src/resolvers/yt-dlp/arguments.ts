@@ -1,4 +1,4 @@
-import type { Quality } from "../../data-source/data-source.ts";
+import type { Quality } from "../../data-source/quality.ts";
 import type { Page } from "./page.ts";
 
 export interface Asked {

@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
-import { QUALITIES, type Quality } from "../../data-source/data-source.ts";
+import { QUALITIES, type Quality } from "../../data-source/quality.ts";
 
 export interface YtDlpOptions {
   /** An absolute path. */
