@@ -1,4 +1,4 @@
-import { type VariantName } from "./variant-name.ts";
+import type { VariantName } from "./variant-name.ts";
 import type { ArtworkFiles } from "./artwork-files.ts";
 import type { Span } from "./piece-table.ts";
 import type { VariantFiles } from "./variant-files.ts";

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Want } from "../cache/track-cache.ts";
 import type { ReadingStats } from "../cache/variant-reader.ts";
 import type { Clock } from "../data-source/clock.ts";
-import { type TrackKey } from "../data-source/data-source.ts";
+import type { TrackKey } from "../data-source/data-source.ts";
 import { QUALITIES, type Quality } from "../data-source/quality.ts";
 import type { Resolution } from "../data-source/resolution.ts";
 import { AfterbayError, isAfterbayError } from "../errors.ts";
